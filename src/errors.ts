@@ -1,0 +1,182 @@
+/**
+ * The error classes of waggle. They are few, carry data, and most carry a hint: what a person can do about it.
+ *
+ * Messages follow one form: "Cannot <action>: <state>", without a full stop, with names in double quotes.
+ * Wrong use of an argument (shape, range) throws the built-in `TypeError` or `RangeError` before any system call.
+ */
+
+/** What every waggle error may carry besides its message. */
+export interface ErrorDetails {
+  /** The error that led to this one. */
+  cause?: unknown;
+  /** What a person can do: which capability, which kernel version, which line of the script. */
+  hint?: string | undefined;
+}
+
+/** The common base: an `Error` with a `hint`, which is also the last line of the printed message. */
+export class WaggleError extends Error {
+  /** What a person can do about it, if waggle knows. */
+  readonly hint: string | undefined;
+
+  constructor(message: string, details: ErrorDetails = {}) {
+    super(details.hint === undefined ? message : `${message}\n  hint: ${details.hint}`, { cause: details.cause });
+    this.name = new.target.name;
+    this.hint = details.hint;
+  }
+}
+
+/** A system call failed. */
+export class SyscallError extends WaggleError {
+  /** The call as its man page names it, for example `bpf(BPF_MAP_CREATE)`. */
+  readonly call: string;
+  /** The positive errno. */
+  readonly errno: number;
+  /** Its symbolic name, for example `EPERM`. */
+  readonly errnoName: string;
+
+  constructor(
+    message: string,
+    details: ErrorDetails & { call: string; errno: number; errnoName: string },
+  ) {
+    super(`${message}: ${details.call}: ${details.errnoName}`, details);
+    this.call = details.call;
+    this.errno = details.errno;
+    this.errnoName = details.errnoName;
+  }
+}
+
+/** The kernel's verifier refused a program. The message shows the last meaningful lines, `log` has all. */
+export class VerifierError extends WaggleError {
+  /** The program's name. */
+  readonly program: string;
+  /** The whole log of the verifier. */
+  readonly log: string;
+  /** The lines of the log that say why. */
+  readonly summary: string;
+  /** The errno of BPF_PROG_LOAD. */
+  readonly errno: number;
+
+  constructor(
+    message: string,
+    details: ErrorDetails & { program: string; log: string; summary: string; errno: number },
+  ) {
+    super(message, details);
+    this.program = details.program;
+    this.log = details.log;
+    this.summary = details.summary;
+    this.errno = details.errno;
+  }
+}
+
+/** Bytes that are not what they should be: truncated, hostile or foreign ELF, BTF, archives. */
+export class FormatError extends WaggleError {
+  /** Where: `foo.o: .BTF: type 12 STRUCT "task_struct": member 3`. */
+  readonly path: string;
+  /** Byte offset in the innermost part of `path` that has bytes, if known. */
+  readonly offset: number | undefined;
+
+  constructor(path: string, problem: string, details: ErrorDetails & { offset?: number | undefined } = {}) {
+    super(path === "" ? problem : `${path}: ${problem}`, details);
+    this.path = path;
+    this.offset = details.offset;
+  }
+}
+
+/** This kernel, machine or runtime lacks something. */
+export class NotSupportedError extends WaggleError {
+  /** What is missing, for example `ring buffer maps`. */
+  readonly feature: string;
+  /** The first kernel version that has it, for example `5.8`, if it is a matter of version. */
+  readonly since: string | undefined;
+
+  constructor(feature: string, details: ErrorDetails & { since?: string | undefined; message?: string } = {}) {
+    const since = details.since === undefined ? "" : ` (needs Linux ${details.since})`;
+    super(details.message ?? `${feature} is not supported here${since}`, details);
+    this.feature = feature;
+    this.since = details.since;
+  }
+}
+
+/** A name that is not there: a program, map, global, symbol, field. Says the nearest ones. */
+export class NotFoundError extends WaggleError {
+  /** What was looked for, for example `map`. */
+  readonly what: string;
+  /** The name that was asked for. */
+  readonly requested: string;
+  /** Names that do exist, nearest first. */
+  readonly nearest: readonly string[];
+
+  constructor(
+    what: string,
+    requested: string,
+    known: Iterable<string>,
+    details: ErrorDetails & { where?: string } = {},
+  ) {
+    const nearest = nearestNames(requested, known);
+    const hint = details.hint ?? (nearest.length > 0 ? `did you mean ${nearest.map((n) => `"${n}"`).join(" or ")}?` : undefined);
+    super(`Cannot find ${what} "${requested}"${details.where === undefined ? "" : ` in ${details.where}`}`, {
+      ...details,
+      hint,
+    });
+    this.what = what;
+    this.requested = requested;
+    this.nearest = nearest;
+  }
+}
+
+/** A place in source text: file, 1-based line and column, and the line itself. */
+export interface SourceLocation {
+  file: string;
+  line: number;
+  column: number;
+  lineText: string;
+  /** Length of the underlined part in characters. */
+  length: number;
+}
+
+/** One message of the compiler. */
+export interface Diagnostic {
+  /** A stable code, for example `free-identifier`. */
+  code: string;
+  text: string;
+  loc: SourceLocation | undefined;
+  notes: readonly string[];
+}
+
+/** A TypeScript function that cannot become a BPF program. Carries every diagnostic of the run. */
+export class CompileError extends WaggleError {
+  readonly diagnostics: readonly Diagnostic[];
+
+  constructor(message: string, details: ErrorDetails & { diagnostics: readonly Diagnostic[] }) {
+    super(message, details);
+    this.diagnostics = details.diagnostics;
+  }
+}
+
+/** The names nearest to `wanted` (at most three), by edit distance; empty if none is near. */
+export function nearestNames(wanted: string, known: Iterable<string>): string[] {
+  const limit = Math.max(1, Math.floor(wanted.length / 3));
+  const ranked: { name: string; distance: number }[] = [];
+  for (const name of known) {
+    const distance = name.toLowerCase() === wanted.toLowerCase() ? 0 : editDistance(wanted, name, limit);
+    if (distance <= limit) ranked.push({ name, distance });
+  }
+  ranked.sort((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1));
+  return ranked.slice(0, 3).map((r) => r.name);
+}
+
+/** Levenshtein distance, cut off above `limit` so that 100 000 symbols stay cheap. */
+function editDistance(a: string, b: string, limit: number): number {
+  if (Math.abs(a.length - b.length) > limit) return limit + 1;
+  let previous = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substitute = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row.push(Math.min(substitute, previous[j]! + 1, row[j - 1]! + 1));
+    }
+    if (Math.min(...row) > limit) return limit + 1;
+    previous = row;
+  }
+  return previous[b.length]!;
+}

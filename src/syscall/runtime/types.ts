@@ -1,0 +1,39 @@
+/**
+ * What waggle needs of a JavaScript runtime: C calls and views of memory. `deno.ts`, `bun.ts` and `fake.ts` implement
+ * it; nothing else in the library knows that runtimes differ.
+ *
+ * Addresses are plain numbers: user-space addresses stay below 2^56 on x86-64 and arm64 and, unless a program asks
+ * mmap for more, below 2^48, which a double holds exactly; a BigInt would cost an allocation per call.
+ */
+export interface Runtime {
+  readonly name: "deno" | "bun" | "fake";
+  /** The machine: decides system call numbers and register layouts. */
+  readonly arch: "x86_64" | "aarch64";
+  /** Command line arguments of the script. */
+  readonly args: readonly string[];
+
+  /**
+   * `syscall(2)` for results that fit 32 bits (fds, counts, errors). Returns the result, or `-errno`.
+   * errno is read in the same turn, directly after the failing call. Arguments are integers; addresses come from
+   * `Memory`. EINTR is not retried here.
+   */
+  syscall(nr: number, a?: number, b?: number, c?: number, d?: number, e?: number, f?: number): number;
+
+  /** The same for results that are addresses or 64-bit sizes (mmap, lseek, read of more than 2 GiB). */
+  syscall64(nr: number, a?: number, b?: number, c?: number, d?: number, e?: number, f?: number): number;
+
+  /** An ArrayBuffer over memory that is not the runtime's: an mmap'ed region. Nothing is copied, nothing freed. */
+  view(address: number, length: number): ArrayBuffer;
+
+  /**
+   * Waits in `epoll_pwait(epfd, events, maxEvents, timeoutMs)` without blocking the event loop. Resolves to the
+   * number of events, or `-errno`.
+   */
+  epollWait(epfd: number, eventsAddress: number, maxEvents: number, timeoutMs: number): Promise<number>;
+
+  /** Runs `handler` when the process gets a signal; returns a function that takes it back. */
+  onSignal(signal: "SIGINT" | "SIGTERM", handler: () => void): () => void;
+
+  /** Ends what `epollWait` needs (a worker); a later call starts it again. */
+  close(): void;
+}
