@@ -20,27 +20,30 @@ export class Writer {
   }
 
   u8(value: number): this {
-    this.#view.setUint8(this.#grow(1), value);
+    const start = this.#grow(1);
+    this.#view.setUint8(start, value);
     return this;
   }
 
   u16(value: number): this {
-    this.#view.setUint16(this.#grow(2), value, this.littleEndian);
+    const start = this.#grow(2);
+    this.#view.setUint16(start, value, this.littleEndian);
     return this;
   }
 
   u32(value: number): this {
-    this.#view.setUint32(this.#grow(4), value, this.littleEndian);
+    const start = this.#grow(4);
+    this.#view.setUint32(start, value, this.littleEndian);
     return this;
   }
 
   u64(value: bigint | number): this {
-    this.#view.setBigUint64(this.#grow(8), BigInt.asUintN(64, BigInt(value)), this.littleEndian);
+    const start = this.#grow(8);
+    this.#view.setBigUint64(start, BigInt.asUintN(64, BigInt(value)), this.littleEndian);
     return this;
   }
 
   raw(bytes: Uint8Array): this {
-    // #grow may replace #bytes, so it must run before #bytes is read.
     const start = this.#grow(bytes.length);
     this.#bytes.set(bytes, start);
     return this;
@@ -68,6 +71,7 @@ export class Writer {
     return this.#bytes.slice(0, this.#length);
   }
 
+  /** Makes room and returns where it starts. It may replace #bytes and #view: call it before reading either. */
   #grow(count: number): number {
     const start = this.#length;
     const needed = start + count;
