@@ -3,10 +3,13 @@
  * Type ids are numbers; id 0 is `void`. See https://docs.kernel.org/bpf/btf.html
  */
 
-/** `BTF_KIND_*` without the prefix. `UNKN` is only the type of id 0, `void`. */
+/**
+ * `BTF_KIND_*` without the prefix. `UNKN` is only the type of id 0, `void`. `OPAQUE` stands for every kind that is newer
+ * than this module and whose length the BTF's own layout section gives.
+ */
 export type BtfKindName =
   | "UNKN" | "INT" | "PTR" | "ARRAY" | "STRUCT" | "UNION" | "ENUM" | "FWD" | "TYPEDEF" | "VOLATILE" | "CONST"
-  | "RESTRICT" | "FUNC" | "FUNC_PROTO" | "VAR" | "DATASEC" | "FLOAT" | "DECL_TAG" | "TYPE_TAG" | "ENUM64";
+  | "RESTRICT" | "FUNC" | "FUNC_PROTO" | "VAR" | "DATASEC" | "FLOAT" | "DECL_TAG" | "TYPE_TAG" | "ENUM64" | "OPAQUE";
 
 export interface BtfVoid { kind: "UNKN"; name: ""; }
 
@@ -69,9 +72,23 @@ export interface BtfFloat { kind: "FLOAT"; name: string; size: number; }
 export interface BtfDeclTag { kind: "DECL_TAG"; name: string; type: number; component: number; kflag: boolean; }
 export interface BtfTypeTag { kind: "TYPE_TAG"; name: string; type: number; kflag: boolean; }
 
+/** A kind that is not known here: kept as it is, word for word. */
+export interface BtfOpaque {
+  kind: "OPAQUE";
+  name: string;
+  /** `BTF_KIND_*` number. */
+  number: number;
+  kflag: boolean;
+  vlen: number;
+  /** The third word of `struct btf_type`: a size or a type id, nobody knows. */
+  word: number;
+  /** Everything behind `struct btf_type`, as 32-bit words. */
+  payload: Uint32Array;
+}
+
 export type BtfFuncLinkage = "static" | "global" | "extern";
 export type BtfVarLinkage = "static" | "global" | "extern";
 
 export type BtfType =
   | BtfVoid | BtfInt | BtfPtr | BtfArray | BtfComposite | BtfEnum | BtfFwd | BtfTypedef | BtfModifier | BtfFunc
-  | BtfFuncProto | BtfVar | BtfDatasec | BtfFloat | BtfDeclTag | BtfTypeTag;
+  | BtfFuncProto | BtfVar | BtfDatasec | BtfFloat | BtfDeclTag | BtfTypeTag | BtfOpaque;
