@@ -195,7 +195,10 @@ function findTypes(words: Uint32Array, layout: readonly BtfLayout[], firstId: nu
     at += BTF_TYPE_WORDS + fixed[kind]! + element[kind]! * vlenOfInfo(info);
   }
   if (at !== end) {
-    throw new FormatError(`${path}: type ${firstId + count - (at > end ? 1 : 0)}`, "runs over the end of the type section");
+    throw new FormatError(
+      `${path}: type ${firstId + count - (at > end ? 1 : 0)}`,
+      "runs over the end of the type section",
+    );
   }
   offsets[count] = end;
   return offsets.subarray(0, count + 1);

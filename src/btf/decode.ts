@@ -5,7 +5,15 @@
 import { FormatError } from "../errors.ts";
 import { BTF_KIND, BTF_TYPE_WORDS, kindName, kindOfInfo, vlenOfInfo } from "./kinds.ts";
 import type {
-  BtfComposite, BtfEnum, BtfEnumValue, BtfFuncLinkage, BtfInt, BtfMember, BtfParam, BtfSecInfo, BtfType,
+  BtfComposite,
+  BtfEnum,
+  BtfEnumValue,
+  BtfFuncLinkage,
+  BtfInt,
+  BtfMember,
+  BtfParam,
+  BtfSecInfo,
+  BtfType,
 } from "./types.ts";
 
 /** What decoding needs from the blob. */
@@ -198,7 +206,15 @@ function decodeDatasec(r: TypeReader): BtfType {
 
 function decodeOpaque(r: TypeReader, end: number): BtfType {
   const payload = r.words.slice(r.at + BTF_TYPE_WORDS, end);
-  return { kind: "OPAQUE", name: r.name(), number: kindOfInfo(r.info), kflag: r.kflag, vlen: r.vlen, word: r.word, payload };
+  return {
+    kind: "OPAQUE",
+    name: r.name(),
+    number: kindOfInfo(r.info),
+    kflag: r.kflag,
+    vlen: r.vlen,
+    word: r.word,
+    payload,
+  };
 }
 
 function linkage(r: TypeReader, number: number): BtfFuncLinkage {

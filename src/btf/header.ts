@@ -23,7 +23,11 @@ export interface BtfHeader {
 }
 
 /** `.BTF` and `.BTF.ext` start alike: magic, version, flags, header length. */
-export function parsePreamble(bytes: Uint8Array, path: string, minimum: number): { cursor: Cursor; headerSize: number } {
+export function parsePreamble(
+  bytes: Uint8Array,
+  path: string,
+  minimum: number,
+): { cursor: Cursor; headerSize: number } {
   if (bytes.length < 8) throw new FormatError(path, `is too short for a BTF header: ${bytes.length} bytes`);
   const little = bytes[0]! | (bytes[1]! << 8);
   const big = bytes[1]! | (bytes[0]! << 8);
@@ -47,7 +51,9 @@ export function parseBtfHeader(bytes: Uint8Array, path: string, split: boolean):
     const offset = cursor.u32(`${name}_off`);
     const length = cursor.u32(`${name}_len`);
     if (headerSize + offset + length > bytes.length) {
-      cursor.fail(`${name} section (${length} bytes at ${headerSize + offset}) is outside of the ${bytes.length} bytes`);
+      cursor.fail(
+        `${name} section (${length} bytes at ${headerSize + offset}) is outside of the ${bytes.length} bytes`,
+      );
     }
     return bytes.subarray(headerSize + offset, headerSize + offset + length);
   };

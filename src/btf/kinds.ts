@@ -36,8 +36,25 @@ export interface BtfKindDef {
 
 type Shape = Partial<Pick<BtfKindDef, "fixed" | "fixedTypes" | "element" | "elementTypes" | "elementNames">>;
 
-function row(number: number, name: BtfKindName, word: BtfKindDef["word"], since: string, shape: Shape = {}): BtfKindDef {
-  return { number, name, word, since, fixed: 0, fixedTypes: [], element: 0, elementTypes: [], elementNames: [], ...shape };
+function row(
+  number: number,
+  name: BtfKindName,
+  word: BtfKindDef["word"],
+  since: string,
+  shape: Shape = {},
+): BtfKindDef {
+  return {
+    number,
+    name,
+    word,
+    since,
+    fixed: 0,
+    fixedTypes: [],
+    element: 0,
+    elementTypes: [],
+    elementNames: [],
+    ...shape,
+  };
 }
 
 /** The rows, at their number. */

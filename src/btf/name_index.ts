@@ -65,4 +65,3 @@ export class BtfNameIndex {
     return this.#words[this.#offsets[at - 1]!]!;
   }
 }
-

@@ -8,10 +8,32 @@
  * than this module and whose length the BTF's own layout section gives.
  */
 export type BtfKindName =
-  | "UNKN" | "INT" | "PTR" | "ARRAY" | "STRUCT" | "UNION" | "ENUM" | "FWD" | "TYPEDEF" | "VOLATILE" | "CONST"
-  | "RESTRICT" | "FUNC" | "FUNC_PROTO" | "VAR" | "DATASEC" | "FLOAT" | "DECL_TAG" | "TYPE_TAG" | "ENUM64" | "OPAQUE";
+  | "UNKN"
+  | "INT"
+  | "PTR"
+  | "ARRAY"
+  | "STRUCT"
+  | "UNION"
+  | "ENUM"
+  | "FWD"
+  | "TYPEDEF"
+  | "VOLATILE"
+  | "CONST"
+  | "RESTRICT"
+  | "FUNC"
+  | "FUNC_PROTO"
+  | "VAR"
+  | "DATASEC"
+  | "FLOAT"
+  | "DECL_TAG"
+  | "TYPE_TAG"
+  | "ENUM64"
+  | "OPAQUE";
 
-export interface BtfVoid { kind: "UNKN"; name: ""; }
+export interface BtfVoid {
+  kind: "UNKN";
+  name: "";
+}
 
 export interface BtfInt {
   kind: "INT";
@@ -26,8 +48,18 @@ export interface BtfInt {
   bool: boolean;
 }
 
-export interface BtfPtr { kind: "PTR"; name: ""; type: number; }
-export interface BtfArray { kind: "ARRAY"; name: ""; type: number; indexType: number; nelems: number; }
+export interface BtfPtr {
+  kind: "PTR";
+  name: "";
+  type: number;
+}
+export interface BtfArray {
+  kind: "ARRAY";
+  name: "";
+  type: number;
+  indexType: number;
+  nelems: number;
+}
 
 export interface BtfMember {
   name: string;
@@ -47,7 +79,10 @@ export interface BtfComposite {
   kflag: boolean;
 }
 
-export interface BtfEnumValue { name: string; value: bigint; }
+export interface BtfEnumValue {
+  name: string;
+  value: bigint;
+}
 
 export interface BtfEnum {
   kind: "ENUM" | "ENUM64";
@@ -57,20 +92,74 @@ export interface BtfEnum {
   values: BtfEnumValue[];
 }
 
-export interface BtfFwd { kind: "FWD"; name: string; union: boolean; }
-export interface BtfTypedef { kind: "TYPEDEF"; name: string; type: number; }
-export interface BtfModifier { kind: "VOLATILE" | "CONST" | "RESTRICT"; name: ""; type: number; }
-export interface BtfFunc { kind: "FUNC"; name: string; type: number; linkage: BtfFuncLinkage; }
-export interface BtfParam { name: string; type: number; }
+export interface BtfFwd {
+  kind: "FWD";
+  name: string;
+  union: boolean;
+}
+export interface BtfTypedef {
+  kind: "TYPEDEF";
+  name: string;
+  type: number;
+}
+export interface BtfModifier {
+  kind: "VOLATILE" | "CONST" | "RESTRICT";
+  name: "";
+  type: number;
+}
+export interface BtfFunc {
+  kind: "FUNC";
+  name: string;
+  type: number;
+  linkage: BtfFuncLinkage;
+}
+export interface BtfParam {
+  name: string;
+  type: number;
+}
 /** Variadic functions end with a parameter without name and of type 0. */
-export interface BtfFuncProto { kind: "FUNC_PROTO"; name: ""; type: number; params: BtfParam[]; }
-export interface BtfVar { kind: "VAR"; name: string; type: number; linkage: BtfVarLinkage; }
-export interface BtfSecInfo { type: number; offset: number; size: number; }
-export interface BtfDatasec { kind: "DATASEC"; name: string; size: number; vars: BtfSecInfo[]; }
-export interface BtfFloat { kind: "FLOAT"; name: string; size: number; }
+export interface BtfFuncProto {
+  kind: "FUNC_PROTO";
+  name: "";
+  type: number;
+  params: BtfParam[];
+}
+export interface BtfVar {
+  kind: "VAR";
+  name: string;
+  type: number;
+  linkage: BtfVarLinkage;
+}
+export interface BtfSecInfo {
+  type: number;
+  offset: number;
+  size: number;
+}
+export interface BtfDatasec {
+  kind: "DATASEC";
+  name: string;
+  size: number;
+  vars: BtfSecInfo[];
+}
+export interface BtfFloat {
+  kind: "FLOAT";
+  name: string;
+  size: number;
+}
 /** `component` is the member or parameter index, -1 for the whole; `kflag` makes it an attribute, not a tag. */
-export interface BtfDeclTag { kind: "DECL_TAG"; name: string; type: number; component: number; kflag: boolean; }
-export interface BtfTypeTag { kind: "TYPE_TAG"; name: string; type: number; kflag: boolean; }
+export interface BtfDeclTag {
+  kind: "DECL_TAG";
+  name: string;
+  type: number;
+  component: number;
+  kflag: boolean;
+}
+export interface BtfTypeTag {
+  kind: "TYPE_TAG";
+  name: string;
+  type: number;
+  kflag: boolean;
+}
 
 /** A kind that is not known here: kept as it is, word for word. */
 export interface BtfOpaque {
@@ -90,5 +179,20 @@ export type BtfFuncLinkage = "static" | "global" | "extern";
 export type BtfVarLinkage = "static" | "global" | "extern";
 
 export type BtfType =
-  | BtfVoid | BtfInt | BtfPtr | BtfArray | BtfComposite | BtfEnum | BtfFwd | BtfTypedef | BtfModifier | BtfFunc
-  | BtfFuncProto | BtfVar | BtfDatasec | BtfFloat | BtfDeclTag | BtfTypeTag | BtfOpaque;
+  | BtfVoid
+  | BtfInt
+  | BtfPtr
+  | BtfArray
+  | BtfComposite
+  | BtfEnum
+  | BtfFwd
+  | BtfTypedef
+  | BtfModifier
+  | BtfFunc
+  | BtfFuncProto
+  | BtfVar
+  | BtfDatasec
+  | BtfFloat
+  | BtfDeclTag
+  | BtfTypeTag
+  | BtfOpaque;
