@@ -32,19 +32,45 @@ const SOURCES: readonly Source[] = [
     headers: ["linux/bpf.h"],
     doc: "The enumerations of include/uapi/linux/bpf.h.",
     tables: [
-      "bpf_cmd", "bpf_map_type", "bpf_prog_type", "bpf_attach_type", "bpf_link_type", "bpf_perf_event_type", "bpf_func_id",
-      "bpf_stats_type", "xdp_action", "bpf_task_fd_type", "bpf_cgroup_iter_order", "bpf_core_relo_kind",
+      "bpf_cmd",
+      "bpf_map_type",
+      "bpf_prog_type",
+      "bpf_attach_type",
+      "bpf_link_type",
+      "bpf_perf_event_type",
+      "bpf_func_id",
+      "bpf_stats_type",
+      "xdp_action",
+      "bpf_task_fd_type",
+      "bpf_cgroup_iter_order",
+      "bpf_core_relo_kind",
     ],
   },
   {
     file: "src/abi/perf.gen.ts",
     headers: ["linux/perf_event.h"],
     doc: "The enumerations of include/uapi/linux/perf_event.h.",
-    tables: ["perf_type_id", "perf_hw_id", "perf_hw_cache_id", "perf_hw_cache_op_id", "perf_hw_cache_op_result_id", "perf_sw_ids", "perf_event_type"],
+    tables: [
+      "perf_type_id",
+      "perf_hw_id",
+      "perf_hw_cache_id",
+      "perf_hw_cache_op_id",
+      "perf_hw_cache_op_result_id",
+      "perf_sw_ids",
+      "perf_event_type",
+    ],
   },
   {
     file: "src/abi/netlink.gen.ts",
-    headers: ["linux/netlink.h", "linux/rtnetlink.h", "linux/if_link.h", "linux/pkt_cls.h", "linux/veth.h", "linux/netfilter.h", "linux/lwtunnel.h"],
+    headers: [
+      "linux/netlink.h",
+      "linux/rtnetlink.h",
+      "linux/if_link.h",
+      "linux/pkt_cls.h",
+      "linux/veth.h",
+      "linux/netfilter.h",
+      "linux/lwtunnel.h",
+    ],
     doc: "The route netlink, link, traffic control and netfilter numbers that waggle uses.",
     only:
       /^(RTM_(NEW|DEL|GET)(LINK|QDISC|TFILTER|ADDR|ROUTE)|TCA_(UNSPEC|KIND|OPTIONS|CHAIN|INGRESS_BLOCK|EGRESS_BLOCK|BPF_\w+)|IFLA_(UNSPEC|IFNAME|MTU|LINK|MASTER|LINKINFO|NET_NS_PID|NET_NS_FD|XDP|XDP_\w+|INFO_KIND|INFO_DATA|NETKIT_\w+)|NETKIT_\w+|VETH_INFO_\w+|XDP_ATTACHED_\w+|NFPROTO_\w+|NF_INET_(?!NUMHOOKS)\w+|LWTUNNEL_ENCAP_\w+|LWT_BPF_\w+|RT_TABLE_\w+|RT_SCOPE_\w+)$/,
@@ -60,7 +86,12 @@ interface Enum {
 const decoder = new TextDecoder();
 
 async function run(command: string[], input?: string): Promise<string> {
-  const process = new Deno.Command(command[0]!, { args: command.slice(1), stdin: "piped", stdout: "piped", stderr: "piped" }).spawn();
+  const process = new Deno.Command(command[0]!, {
+    args: command.slice(1),
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
   const writer = process.stdin.getWriter();
   await writer.write(new TextEncoder().encode(input ?? ""));
   await writer.close();
@@ -205,15 +236,19 @@ function banner(doc: string): string {
 async function generateHelpers(headers: Headers): Promise<string> {
   const text = await Deno.readTextFile(`${headers.root}/usr/include/linux/bpf.h`.replace("//", "/"));
   const source = SOURCES[0]!;
-  const ids = (await enumsOf(headers, source)).find((e) => e.name === "bpf_func_id")!.names.filter((n) => !n.startsWith("__"));
+  const ids = (await enumsOf(headers, source)).find((e) => e.name === "bpf_func_id")!.names.filter((n) =>
+    !n.startsWith("__")
+  );
   const values = await valuesOf(headers, source, ids);
   const prototypes = new Map<string, string>();
   for (const match of text.matchAll(/^ \* ((?:[\w ]+[ *]+))bpf_(\w+)\(([^)]*)\)\s*$/gm)) {
     prototypes.set(match[2]!, `${match[1]}bpf_${match[2]}(${match[3]})`.replace(/\s+/g, " "));
   }
   let out = banner("The helper functions of BPF: id and C prototype, from the comments of include/uapi/linux/bpf.h.");
-  out += `\n/** One helper function. */\nexport interface HelperDef {\n  /** \`BPF_FUNC_*\`: the immediate of its call. */\n  readonly id: number;\n`;
-  out += "  /** Its C prototype. */\n  readonly proto: string;\n}\n\n/** Every helper, by its name without `bpf_`. */\n";
+  out +=
+    `\n/** One helper function. */\nexport interface HelperDef {\n  /** \`BPF_FUNC_*\`: the immediate of its call. */\n  readonly id: number;\n`;
+  out +=
+    "  /** Its C prototype. */\n  readonly proto: string;\n}\n\n/** Every helper, by its name without `bpf_`. */\n";
   out += "export const HELPERS: Readonly<Record<string, HelperDef>> = {\n";
   for (const name of ids) {
     const short = name.replace("BPF_FUNC_", "");
@@ -230,7 +265,9 @@ async function generateErrno(headers: Headers): Promise<string> {
   const macros = await headers.preprocess("#include <asm-generic/errno.h>\n", "-dM");
   const names = [...macros.matchAll(/^#define (E[A-Z0-9]+) \d+$/gm)].map((m) => m[1]!);
   const lines = names.map((n) => `  printf("%d ${n} %s\\n", ${n}, strerror(${n}));`);
-  const program = `#include <stdio.h>\n#include <string.h>\n#include <asm-generic/errno.h>\nint main(void) {\n${lines.join("\n")}\n}\n`;
+  const program = `#include <stdio.h>\n#include <string.h>\n#include <asm-generic/errno.h>\nint main(void) {\n${
+    lines.join("\n")
+  }\n}\n`;
   const rows = (await headers.execute(program)).trim().split("\n").map((line) => {
     const [, number, name, text] = /^(\d+) (\w+) (.*)$/.exec(line)!;
     return { number: Number(number), name: name!, text: text! };
@@ -241,21 +278,25 @@ async function generateErrno(headers: Headers): Promise<string> {
   for (const r of rows) out += `export const ${r.name} = ${r.number};\n`;
   out += "\n/** Number → symbolic name. */\nexport const ERRNO_NAMES: Readonly<Record<number, string>> = {\n";
   for (const r of rows) out += `  ${r.number}: "${r.name}",\n`;
-  out += "};\n\n/** Number → text, as strerror(3) has it. */\nexport const ERRNO_TEXTS: Readonly<Record<number, string>> = {\n";
+  out +=
+    "};\n\n/** Number → text, as strerror(3) has it. */\nexport const ERRNO_TEXTS: Readonly<Record<number, string>> = {\n";
   for (const r of rows) out += `  ${r.number}: ${JSON.stringify(r.text)},\n`;
   return out + "};\n";
 }
 
 /** Compares by value what both texts define, for headers of another version. */
 function compareValues(file: string, committed: string, generated: string): string[] {
-  const read = (text: string) => new Map([...text.matchAll(/^export const (\w+) = (-?\d+n?);/gm)].map((m) => [m[1]!, m[2]!]));
+  const read = (text: string) =>
+    new Map([...text.matchAll(/^export const (\w+) = (-?\d+n?);/gm)].map((m) => [m[1]!, m[2]!]));
   const have = read(committed);
   const problems: string[] = [];
   for (const [name, value] of read(generated)) {
     // Sentinels and masks over all values grow with the kernel.
     if (/MAX|_MASK$|CNT_|MAGIC$/.test(name)) continue;
     const ours = have.get(name);
-    if (ours !== undefined && ours !== value) problems.push(`${file}: ${name} is ${ours} here, but ${value} in the headers`);
+    if (ours !== undefined && ours !== value) {
+      problems.push(`${file}: ${name} is ${ours} here, but ${value} in the headers`);
+    }
   }
   return problems;
 }
@@ -269,7 +310,9 @@ async function main(): Promise<number> {
   const exact = version === PINNED;
   if (!exact && !check) {
     console.error(`Cannot generate: ${root} has the headers of Linux ${version}, but ${PINNED} is pinned`);
-    console.error("  hint: apt-get download linux-libc-dev of that version, dpkg -x it, and pass its folder with --headers");
+    console.error(
+      "  hint: apt-get download linux-libc-dev of that version, dpkg -x it, and pass its folder with --headers",
+    );
     return 1;
   }
   const outputs: [string, () => Promise<string>][] = [

@@ -146,7 +146,9 @@ function writeBytes(
   name: string,
 ): boolean {
   if (typeof value === "number" || typeof value === "bigint") {
-    throw new TypeError(`Cannot write field "${name}": ${type} takes ${type.startsWith("char") ? "a string" : "bytes"}`);
+    throw new TypeError(
+      `Cannot write field "${name}": ${type} takes ${type.startsWith("char") ? "a string" : "bytes"}`,
+    );
   }
   const bytes = typeof value === "string" ? encoder.encode(value) : value;
   // A char array keeps its terminating zero byte.
