@@ -198,6 +198,11 @@ export interface CompileInput {
   readonly maps: Readonly<Record<string, MapDefinition>>;
   readonly globals: Readonly<Record<string, GlobalDefinition>>;
   /**
+   * Layouts the kernel functions may name: `packet.at(0, EthernetHeader)`, `user(ptr, Timespec)`. BTF types need no
+   * entry here, they are named by strings: `as(ptr, "tcp_sock")`.
+   */
+  readonly types: Readonly<Record<string, Layout<unknown>>>;
+  /**
    * Subprograms. Their first parameter is the scope (destructured, as the second one of programs), the others are the
    * arguments of the call; their types come from the calls.
    */
