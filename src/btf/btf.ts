@@ -10,10 +10,10 @@ import type { Endian } from "../bytes/cursor.ts";
 import { FormatError } from "../errors.ts";
 import type { DecodeSource } from "./decode.ts";
 import { decodeType } from "./decode.ts";
-import type { BtfLayout } from "./header.ts";
 import { parseBtfHeader } from "./header.ts";
-import { BTF_KINDS, BTF_TYPE_WORDS, kindName, kindNumber, kindOfInfo, vlenOfInfo } from "./kinds.ts";
+import { isDataKind, kindNumber, kindOfInfo, vlenOfInfo } from "./kinds.ts";
 import { BtfNameIndex } from "./name_index.ts";
+import { scanTypes, typeIsSound } from "./scan.ts";
 import { BtfStrings } from "./strings.ts";
 import type { BtfKindName, BtfType } from "./types.ts";
 
@@ -45,7 +45,9 @@ export class Btf implements DecodeSource {
   /** Position of a type in `#words`, by id minus `firstId`; one more entry marks the end. */
   readonly #offsets: Uint32Array;
   readonly #types = new Map<number, BtfType>();
-  #index: BtfNameIndex | undefined;
+  readonly #dataIds: Uint32Array;
+  #dataNames: BtfNameIndex | undefined;
+  #otherNames: BtfNameIndex | undefined;
 
   private constructor(bytes: Uint8Array, options: BtfOptions) {
     this.base = options.base;
@@ -56,7 +58,9 @@ export class Btf implements DecodeSource {
     this.strings = new BtfStrings(header.strings, this.base?.strings, this.path);
     this.firstId = this.base?.typeCount ?? 1;
     this.#words = header.words;
-    this.#offsets = findTypes(header.words, header.layout, this.firstId, this.path);
+    const scan = scanTypes(header.words, header.layout, this.firstId, this.path);
+    this.#offsets = scan.offsets;
+    this.#dataIds = scan.dataIds;
     this.typeCount = this.firstId + this.#offsets.length - 1;
   }
 
@@ -119,33 +123,20 @@ export class Btf implements DecodeSource {
 
   /** The first type with this name (and kind); its own types come before those of the base. */
   find(name: string, kind?: BtfKindName | number): number | undefined {
-    const number = kind === undefined ? undefined : kindNumber(kind);
-    for (const position of this.#names().exact(name)) {
-      const id = position + this.firstId;
-      if (number === undefined || this.kindOf(id) === number) return id;
-    }
-    return this.base?.find(name, kind);
+    return this.#own(name, kind)[0] ?? this.base?.find(name, kind);
   }
 
   /** Every type with this name (and kind), its own first, each part in ascending order. */
   findAll(name: string, kind?: BtfKindName | number): number[] {
-    const number = kind === undefined ? undefined : kindNumber(kind);
-    const ids: number[] = [];
-    for (const position of this.#names().exact(name)) {
-      const id = position + this.firstId;
-      if (number === undefined || this.kindOf(id) === number) ids.push(id);
-    }
-    return this.base === undefined ? ids : ids.concat(this.base.findAll(name, kind));
+    return this.#own(name, kind).concat(this.base?.findAll(name, kind) ?? []);
   }
 
   /**
-   * Ids of the types whose name without `___flavour` is `essentialName`, of any kind; those of the base first, so in
-   * ascending order. Ids from `firstId` on are this blob's own.
+   * Ids of the types whose name without `___flavour` is `essentialName`, of any kind that describes data; those of the
+   * base first, so in ascending order. Ids from `firstId` on are this blob's own.
    */
   candidates(essentialName: string): number[] {
-    const ids = this.base?.candidates(essentialName) ?? [];
-    for (const position of this.#names().essential(essentialName)) ids.push(position + this.firstId);
-    return ids;
+    return (this.base?.candidates(essentialName) ?? []).concat(...this.#dataIndex().essential(essentialName));
   }
 
   /** Its own ids (not the base's), all or those of one kind, in ascending order. */
@@ -156,10 +147,11 @@ export class Btf implements DecodeSource {
     }
   }
 
-  /** Decodes every own type, so that whatever is out of range shows now. Throws `FormatError`. */
+  /** Checks every own type now, instead of when it is asked for. Throws `FormatError`. */
   validate(): this {
-    for (let id = this.firstId; id < this.typeCount; id++) {
-      decodeType(this, this.#words, this.#at(id), this.#offsets[id - this.firstId + 1]!, id);
+    const count = this.#offsets.length - 1;
+    for (let i = 0; i < count; i++) {
+      if (!typeIsSound(this.#words, this.#offsets[i]!, this.typeCount, this.strings.end)) this.type(this.firstId + i);
     }
     return this;
   }
@@ -172,53 +164,35 @@ export class Btf implements DecodeSource {
     return at;
   }
 
-  #names(): BtfNameIndex {
-    this.#index ??= new BtfNameIndex(this.#words, this.#offsets.subarray(0, this.#offsets.length - 1), this.strings);
-    return this.#index;
-  }
-}
-
-/** Start of every type, and the end of the last. */
-function findTypes(words: Uint32Array, layout: readonly BtfLayout[], firstId: number, path: string): Uint32Array {
-  const [fixed, element] = wordCounts(layout);
-  const end = words.length;
-  const offsets = new Uint32Array(Math.floor(end / BTF_TYPE_WORDS) + 1);
-  let count = 0;
-  let at = 0;
-  while (at + BTF_TYPE_WORDS <= end) {
-    const info = words[at + 1]!;
-    const kind = kindOfInfo(info);
-    if (fixed[kind] === UNKNOWN) {
-      throw new FormatError(`${path}: type ${firstId + count}`, `${kindName(kind)} is not known`, { offset: at * 4 });
+  #own(name: string, kind: BtfKindName | number | undefined): number[] {
+    const ids: number[] = [];
+    if (kind === undefined) {
+      ids.push(...this.#dataIndex().exact(name), ...this.#otherIndex().exact(name));
+      return ids.sort((a, b) => a - b);
     }
-    offsets[count++] = at;
-    at += BTF_TYPE_WORDS + fixed[kind]! + element[kind]! * vlenOfInfo(info);
+    const number = kindNumber(kind);
+    const index = number !== undefined && isDataKind(number) ? this.#dataIndex() : this.#otherIndex();
+    for (const id of index.exact(name)) if (number === this.kindOf(id)) ids.push(id);
+    return ids;
   }
-  if (at !== end) {
-    throw new FormatError(
-      `${path}: type ${firstId + count - (at > end ? 1 : 0)}`,
-      "runs over the end of the type section",
-    );
-  }
-  offsets[count] = end;
-  return offsets.subarray(0, count + 1);
-}
 
-const UNKNOWN = 255;
+  #dataIndex(): BtfNameIndex {
+    return this.#dataNames ??= new BtfNameIndex(this, this.#dataIds);
+  }
 
-/** Words behind `struct btf_type` by kind number: once, and for each element. */
-function wordCounts(layout: readonly BtfLayout[]): [Uint8Array, Uint8Array] {
-  const fixed = new Uint8Array(128).fill(UNKNOWN);
-  const element = new Uint8Array(128);
-  for (const [kind, sizes] of layout.entries()) {
-    if (kind === 0 || kind >= 128) continue;
-    fixed[kind] = sizes.fixed;
-    element[kind] = sizes.element;
+  #otherIndex(): BtfNameIndex {
+    return this.#otherNames ??= new BtfNameIndex(this, this.#otherIds());
   }
-  for (const def of BTF_KINDS) {
-    if (def.number === 0) continue;
-    fixed[def.number] = def.fixed;
-    element[def.number] = def.element;
+
+  /** Named types that are no data: functions, variables, sections, tags. */
+  #otherIds(): Uint32Array {
+    const [words, offsets] = [this.#words, this.#offsets];
+    const ids = new Uint32Array(offsets.length);
+    let count = 0;
+    for (let i = 0; i < offsets.length - 1; i++) {
+      const at = offsets[i]!;
+      if (words[at] !== 0 && !isDataKind(kindOfInfo(words[at + 1]!))) ids[count++] = this.firstId + i;
+    }
+    return ids.subarray(0, count);
   }
-  return [fixed, element];
 }

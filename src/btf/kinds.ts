@@ -81,6 +81,14 @@ export const BTF_KINDS: readonly BtfKindDef[] = [
   row(19, "ENUM64", "size", "6.0", { element: 3, elementNames: [0] }),
 ];
 
+/** Whether a kind describes data and can have a name: what CO-RE and map definitions look for by name. */
+export function isDataKind(kind: number): boolean {
+  return (DATA_KINDS >>> kind & 1) === 1 && kind < 32;
+}
+
+// INT, STRUCT, UNION, ENUM, FWD, TYPEDEF, FLOAT, ENUM64, one bit each.
+const DATA_KINDS = 1 << 1 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 16 | 1 << 19;
+
 /** Kind name → number, for comparisons with `Btf.kindOf()`. */
 export const BTF_KIND = {
   UNKN: 0,
