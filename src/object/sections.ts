@@ -65,7 +65,7 @@ export interface SectionDef {
 }
 
 /** The table, in libbpf's order. */
-// dprint-ignore: one line per row.
+// dprint-ignore
 export const SECTIONS = [
   {
     sec: "socket",
