@@ -13,6 +13,7 @@ import { decodeType } from "./decode.ts";
 import { parseBtfHeader } from "./header.ts";
 import { isDataKind, kindNumber, kindOfInfo, vlenOfInfo } from "./kinds.ts";
 import { BtfNameIndex } from "./name_index.ts";
+import type { BtfScan } from "./scan.ts";
 import { scanTypes, typeIsSound } from "./scan.ts";
 import { BtfStrings } from "./strings.ts";
 import type { BtfKindName, BtfType } from "./types.ts";
@@ -45,7 +46,7 @@ export class Btf implements DecodeSource {
   /** Position of a type in `#words`, by id minus `firstId`; one more entry marks the end. */
   readonly #offsets: Uint32Array;
   readonly #types = new Map<number, BtfType>();
-  readonly #dataIds: Uint32Array;
+  readonly #scan: BtfScan;
   #dataNames: BtfNameIndex | undefined;
   #otherNames: BtfNameIndex | undefined;
 
@@ -60,7 +61,7 @@ export class Btf implements DecodeSource {
     this.#words = header.words;
     const scan = scanTypes(header.words, header.layout, this.firstId, this.path);
     this.#offsets = scan.offsets;
-    this.#dataIds = scan.dataIds;
+    this.#scan = scan;
     this.typeCount = this.firstId + this.#offsets.length - 1;
   }
 
@@ -78,8 +79,9 @@ export class Btf implements DecodeSource {
     if (id < this.firstId && this.base !== undefined) return this.base.type(id);
     let type = this.#types.get(id);
     if (type === undefined) {
-      const at = this.#at(id);
-      type = decodeType(this, this.#words, at, this.#offsets[id - this.firstId + 1]!, id);
+      this.infoOf(id); // Throws if there is no such type.
+      const [at, end] = [this.#offsets[id - this.firstId]!, this.#offsets[id - this.firstId + 1]!];
+      type = decodeType(this, this.#words, at, end, id);
       this.#types.set(id, type);
     }
     return type;
@@ -87,9 +89,7 @@ export class Btf implements DecodeSource {
 
   /** `BTF_KIND_*` number of a type, without decoding it. */
   kindOf(id: number): number {
-    if (id === 0) return 0;
-    if (id < this.firstId && this.base !== undefined) return this.base.kindOf(id);
-    return kindOfInfo(this.#words[this.#at(id) + 1]!);
+    return kindOfInfo(this.infoOf(id));
   }
 
   /** Its name; empty if it has none. */
@@ -97,23 +97,22 @@ export class Btf implements DecodeSource {
     return this.string(this.nameOffset(id));
   }
 
-  /** Its name's offset in the strings, 0 if it has none. */
-  nameOffset(id: number): number {
-    if (id === 0) return 0;
-    if (id < this.firstId && this.base !== undefined) return this.base.nameOffset(id);
-    return this.#words[this.#at(id)]!;
-  }
-
   /** Members, values, parameters or variables of a type; the linkage of a FUNC. */
   vlenOf(id: number): number {
     return vlenOfInfo(this.infoOf(id));
   }
 
-  /** The second word of `struct btf_type`: kind, vlen and kind_flag. */
+  /** Its name's offset in the strings, 0 if it has none. */
+  nameOffset(id: number): number {
+    if (id < this.firstId) return id === 0 || this.base === undefined ? 0 : this.base.nameOffset(id);
+    return this.#words[this.#offsets[id - this.firstId]!] ?? this.#noType(id);
+  }
+
+  /** The second word of `struct btf_type`: kind, vlen and kind_flag. 0 for `void`. */
   infoOf(id: number): number {
-    if (id === 0) return 0;
-    if (id < this.firstId && this.base !== undefined) return this.base.infoOf(id);
-    return this.#words[this.#at(id) + 1]!;
+    if (id < this.firstId) return id === 0 || this.base === undefined ? 0 : this.base.infoOf(id);
+    // The entry behind the last type points behind the words, so every id that is too large ends at undefined.
+    return this.#words[this.#offsets[id - this.firstId]! + 1] ?? this.#noType(id);
   }
 
   /** The string at an offset of the string section. */
@@ -136,7 +135,7 @@ export class Btf implements DecodeSource {
    * base first, so in ascending order. Ids from `firstId` on are this blob's own.
    */
   candidates(essentialName: string): number[] {
-    return (this.base?.candidates(essentialName) ?? []).concat(...this.#dataIndex().essential(essentialName));
+    return (this.base?.candidates(essentialName) ?? []).concat(this.#dataIndex().essential(essentialName));
   }
 
   /** Its own ids (not the base's), all or those of one kind, in ascending order. */
@@ -156,12 +155,8 @@ export class Btf implements DecodeSource {
     return this;
   }
 
-  #at(id: number): number {
-    const at = this.#offsets[id - this.firstId];
-    if (at === undefined || id >= this.typeCount) {
-      throw new FormatError(this.path, `type id ${id} is out of range: there are ${this.typeCount}`);
-    }
-    return at;
+  #noType(id: number): never {
+    throw new FormatError(this.path, `type id ${id} is out of range: there are ${this.typeCount}`);
   }
 
   #own(name: string, kind: BtfKindName | number | undefined): number[] {
@@ -177,22 +172,14 @@ export class Btf implements DecodeSource {
   }
 
   #dataIndex(): BtfNameIndex {
-    return this.#dataNames ??= new BtfNameIndex(this, this.#dataIds);
+    return this.#dataNames ??= this.#indexOf(this.#scan.dataIds);
   }
 
   #otherIndex(): BtfNameIndex {
-    return this.#otherNames ??= new BtfNameIndex(this, this.#otherIds());
+    return this.#otherNames ??= this.#indexOf(this.#scan.otherIds);
   }
 
-  /** Named types that are no data: functions, variables, sections, tags. */
-  #otherIds(): Uint32Array {
-    const [words, offsets] = [this.#words, this.#offsets];
-    const ids = new Uint32Array(offsets.length);
-    let count = 0;
-    for (let i = 0; i < offsets.length - 1; i++) {
-      const at = offsets[i]!;
-      if (words[at] !== 0 && !isDataKind(kindOfInfo(words[at + 1]!))) ids[count++] = this.firstId + i;
-    }
-    return ids.subarray(0, count);
+  #indexOf(ids: Uint32Array): BtfNameIndex {
+    return new BtfNameIndex(this.strings, this.#words, this.#offsets, ids, this.firstId);
   }
 }

@@ -1,74 +1,93 @@
 /**
- * Names → ids: a chained hash over the bytes of the string section, in two typed arrays. Built at the first lookup, one
- * pass, without making a string. Chains run in ascending order of ids.
+ * Names → ids, on the bytes of the string section, without making a string. The first few lookups walk all names; who
+ * asks more often gets a chained hash in two typed arrays. Walking the 15 000 data types of a kernel takes 0.2 ms in a
+ * fresh process, hashing them 5 ms. Answers are in ascending order of ids.
  *
- * A BTF has two of them: data types and the rest. Of the 70 000 names in a kernel's BTF 56 000 are functions, and CO-RE
- * never asks for one.
+ * A BTF has two of these: data types and the rest. Of the 70 000 names in a kernel's BTF 56 000 are functions, and
+ * CO-RE never asks for one.
  */
 import type { BtfStrings } from "./strings.ts";
 import { hashEssential } from "./strings.ts";
 
 const utf8 = new TextEncoder();
 
-/** What the index reads of the blob. */
-export interface NameSource {
-  readonly strings: BtfStrings;
-  nameOffset(id: number): number;
-}
+/** Lookups that walk before the hash is built. */
+const WALKS = 12;
 
 export class BtfNameIndex {
-  readonly #source: NameSource;
-  /** Ids in ascending order; only they are indexed. */
+  readonly #strings: BtfStrings;
+  /** Ids in ascending order, and the offset of the name of each. */
   readonly #ids: Uint32Array;
+  readonly #names: Uint32Array;
+  #lookups = 0;
   /** Bucket → 1 + position in `#ids` of the first type; 0 is the end. */
-  readonly #heads: Uint32Array;
-  readonly #next: Uint32Array;
-  readonly #mask: number;
+  #heads: Uint32Array | undefined;
+  #next: Uint32Array | undefined;
 
-  constructor(source: NameSource, ids: Uint32Array) {
-    this.#source = source;
+  /** `words[offsets[id - firstId]]` is the name's offset. */
+  constructor(strings: BtfStrings, words: Uint32Array, offsets: Uint32Array, ids: Uint32Array, firstId: number) {
+    this.#strings = strings;
     this.#ids = ids;
-    let buckets = 16;
-    while (buckets < ids.length) buckets *= 2;
-    this.#mask = buckets - 1;
-    this.#heads = new Uint32Array(buckets);
-    this.#next = new Uint32Array(ids.length + 1);
-    this.#fill();
+    const names = new Uint32Array(ids.length);
+    for (let i = 0; i < ids.length; i++) names[i] = words[offsets[ids[i]! - firstId]!]!;
+    this.#names = names;
   }
 
-  #fill(): void {
-    const [source, ids, heads, next, mask] = [this.#source, this.#ids, this.#heads, this.#next, this.#mask];
-    const { bytes, start, end } = source.strings;
-    for (let i = ids.length; i > 0; i--) {
-      const name = source.nameOffset(ids[i - 1]!);
-      if (name === 0 || name >= end) continue;
-      const bucket = (name >= start ? hashEssential(bytes, name - start) : source.strings.hash(name)) & mask;
+  /** Ids of the types called `name`. */
+  exact(name: string): number[] {
+    const wanted = utf8.encode(`${name}\0`);
+    return this.#lookup(wanted, (offset) => this.#strings.equals(offset, wanted));
+  }
+
+  /** Ids of the types whose name without flavour is `name`. */
+  essential(name: string): number[] {
+    const wanted = utf8.encode(`${name}\0`);
+    return this.#lookup(wanted, (offset) => this.#strings.equalsEssential(offset, wanted));
+  }
+
+  #lookup(wanted: Uint8Array, matches: (offset: number) => boolean): number[] {
+    if (wanted.length < 3 || this.#lookups++ >= WALKS) return this.#hashed(wanted, matches);
+    return this.#walk(wanted[0]!, wanted[1]!, matches);
+  }
+
+  #walk(first: number, second: number, matches: (offset: number) => boolean): number[] {
+    const [names, strings, found] = [this.#names, this.#strings, [] as number[]];
+    const { bytes, start, end } = strings;
+    for (let i = 0; i < names.length; i++) {
+      const offset = names[i]!;
+      if (offset >= start) {
+        if (bytes[offset - start] !== first || bytes[offset - start + 1] !== second) continue;
+      }
+      if (offset < end && matches(offset)) found.push(this.#ids[i]!);
+    }
+    return found;
+  }
+
+  #hashed(wanted: Uint8Array, matches: (offset: number) => boolean): number[] {
+    const heads = this.#heads ?? this.#build();
+    const [next, names, found] = [this.#next!, this.#names, [] as number[]];
+    for (let at = heads[hashEssential(wanted, 0) & (heads.length - 1)]!; at !== 0; at = next[at]!) {
+      if (matches(names[at - 1]!)) found.push(this.#ids[at - 1]!);
+    }
+    return found;
+  }
+
+  #build(): Uint32Array {
+    const [names, strings] = [this.#names, this.#strings];
+    const { bytes, start, end } = strings;
+    let buckets = 16;
+    while (buckets < names.length) buckets *= 2;
+    const heads = new Uint32Array(buckets);
+    const next = new Uint32Array(names.length + 1);
+    for (let i = names.length; i > 0; i--) {
+      const name = names[i - 1]!;
+      if (name >= end) continue;
+      const hash = name >= start ? hashEssential(bytes, name - start) : strings.hash(name);
+      const bucket = hash & (buckets - 1);
       next[i] = heads[bucket]!;
       heads[bucket] = i;
     }
-  }
-
-  /** Ids of the types called `name`, in ascending order. */
-  *exact(name: string): Iterable<number> {
-    const { strings } = this.#source;
-    const wanted = utf8.encode(`${name}\0`);
-    for (let at = this.#head(wanted); at !== 0; at = this.#next[at]!) {
-      const id = this.#ids[at - 1]!;
-      if (strings.equals(this.#source.nameOffset(id), wanted)) yield id;
-    }
-  }
-
-  /** Ids of the types whose name without flavour is `name`, in ascending order. */
-  *essential(name: string): Iterable<number> {
-    const { strings } = this.#source;
-    const wanted = utf8.encode(`${name}\0`);
-    for (let at = this.#head(wanted); at !== 0; at = this.#next[at]!) {
-      const id = this.#ids[at - 1]!;
-      if (strings.equalsEssential(this.#source.nameOffset(id), wanted)) yield id;
-    }
-  }
-
-  #head(wanted: Uint8Array): number {
-    return this.#heads[hashEssential(wanted, 0) & this.#mask]!;
+    this.#next = next;
+    return this.#heads = heads;
   }
 }

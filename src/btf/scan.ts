@@ -11,6 +11,8 @@ export interface BtfScan {
   offsets: Uint32Array;
   /** Ids of named data types, ascending. */
   dataIds: Uint32Array;
+  /** Ids of named types of other kinds (functions, variables, sections, tags), ascending. */
+  otherIds: Uint32Array;
 }
 
 const KINDS = 128;
@@ -22,13 +24,17 @@ export function scanTypes(words: Uint32Array, layout: readonly BtfLayout[], firs
   const shapes = shapeTable(layout);
   const end = words.length;
   const offsets = new Uint32Array(Math.floor(end / BTF_TYPE_WORDS) + 1);
-  const dataIds = new Uint32Array(offsets.length);
-  let [count, dataCount, at] = [0, 0, 0];
+  // Data ids grow from the front, the others from the back.
+  const named = new Uint32Array(offsets.length);
+  let [count, at, front, back] = [0, 0, 0, named.length];
   while (at + BTF_TYPE_WORDS <= end) {
     const info = words[at + 1]!;
     const shape = shapes[(info >>> 24) & 0x7f]!;
     if (shape === UNKNOWN) throw unknownKind(path, firstId + count, info, at);
-    if (shape >= DATA && words[at] !== 0) dataIds[dataCount++] = firstId + count;
+    if (words[at] !== 0) {
+      if (shape >= DATA) named[front++] = firstId + count;
+      else named[--back] = firstId + count;
+    }
     offsets[count++] = at;
     at += BTF_TYPE_WORDS + (shape & 0xff) + ((shape >>> 8) & 0xff) * (info & 0xffffff);
   }
@@ -37,7 +43,11 @@ export function scanTypes(words: Uint32Array, layout: readonly BtfLayout[], firs
     throw new FormatError(`${path}: type ${id}`, "runs over the end of the type section");
   }
   offsets[count] = end;
-  return { offsets: offsets.subarray(0, count + 1), dataIds: dataIds.subarray(0, dataCount) };
+  return {
+    offsets: offsets.subarray(0, count + 1),
+    dataIds: named.subarray(0, front),
+    otherIds: named.subarray(back).reverse(),
+  };
 }
 
 function unknownKind(path: string, id: number, info: number, at: number): FormatError {
