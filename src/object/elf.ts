@@ -6,8 +6,6 @@
 import { FormatError } from "../errors.ts";
 import type { Endian } from "../bytes/cursor.ts";
 import {
-  cString,
-  number64,
   SHF_COMPRESSED,
   SHF_EXECINSTR,
   SHN_XINDEX,
@@ -18,7 +16,8 @@ import {
   SHT_RELA,
   SHT_STRTAB,
   SHT_SYMTAB,
-} from "./elf_format.ts";
+} from "../abi/elf.ts";
+import { cString, number64 } from "./elf_bytes.ts";
 import { ElfRelocations, ElfSymbols } from "./elf_tables.ts";
 
 const HEADER_SIZE = 64;
@@ -156,7 +155,9 @@ export class ElfFile {
     for (const section of this.sections) {
       if (section.type !== SHT_REL && section.type !== SHT_RELA) continue;
       const target = this.sections[section.info];
-      if (target === undefined) throw new FormatError(section.path, `applies to section ${section.info}, which is not there`);
+      if (target === undefined) {
+        throw new FormatError(section.path, `applies to section ${section.info}, which is not there`);
+      }
       found.push({ section, target });
     }
     return found;
@@ -174,7 +175,9 @@ export class ElfFile {
     const size = this.view.getUint16(54, le);
     const count = this.view.getUint16(56, le);
     if (count === 0) return [];
-    if (size !== PROGRAM_HEADER_SIZE) throw new FormatError(this.at("ELF header"), `has program headers of ${size} bytes`);
+    if (size !== PROGRAM_HEADER_SIZE) {
+      throw new FormatError(this.at("ELF header"), `has program headers of ${size} bytes`);
+    }
     this.#need(at, count * size, "program headers");
     return Array.from({ length: count }, (_, i) => this.#segment(at + i * size));
   }
@@ -201,7 +204,9 @@ export class ElfFile {
     const at = number64(this.view, 40, le);
     if (at === 0) return [];
     const size = this.view.getUint16(58, le);
-    if (size !== SECTION_HEADER_SIZE) throw new FormatError(this.at("ELF header"), `has section headers of ${size} bytes`);
+    if (size !== SECTION_HEADER_SIZE) {
+      throw new FormatError(this.at("ELF header"), `has section headers of ${size} bytes`);
+    }
     this.#need(at, size, "section headers");
     // More than 65279 sections: the count lies in the size field of section 0.
     const count = this.view.getUint16(60, le) || number64(this.view, at + 32, le);
@@ -218,7 +223,10 @@ export class ElfFile {
       throw new FormatError(this.at("ELF header"), `section ${index} is not a table of section names`);
     }
     if (section.offset + section.size > this.bytes.length) {
-      throw new FormatError(this.at("section names"), `reach to byte ${section.offset + section.size} of ${this.bytes.length}`);
+      throw new FormatError(
+        this.at("section names"),
+        `reach to byte ${section.offset + section.size} of ${this.bytes.length}`,
+      );
     }
     return this.bytes.subarray(section.offset, section.offset + section.size);
   }
@@ -256,9 +264,13 @@ export function isElf(bytes: Uint8Array): boolean {
 function checkIdentification(bytes: Uint8Array, name: string): Endian {
   const path = name === "" ? "ELF header" : `${name}: ELF header`;
   if (!isElf(bytes)) throw new FormatError(path, "does not start with 7f 45 4c 46: not an ELF file");
-  if (bytes.length < HEADER_SIZE) throw new FormatError(path, `needs ${HEADER_SIZE} bytes, but there are only ${bytes.length}`);
+  if (bytes.length < HEADER_SIZE) {
+    throw new FormatError(path, `needs ${HEADER_SIZE} bytes, but there are only ${bytes.length}`);
+  }
   if (bytes[4] !== 2) throw new FormatError(path, "is not 64-bit (EI_CLASS)", { offset: 4 });
-  if (bytes[5] !== 1 && bytes[5] !== 2) throw new FormatError(path, `has byte order ${bytes[5]} (EI_DATA)`, { offset: 5 });
+  if (bytes[5] !== 1 && bytes[5] !== 2) {
+    throw new FormatError(path, `has byte order ${bytes[5]} (EI_DATA)`, { offset: 5 });
+  }
   if (bytes[6] !== 1) throw new FormatError(path, `has version ${bytes[6]} (EI_VERSION)`, { offset: 6 });
   return bytes[5] === 1 ? "little" : "big";
 }

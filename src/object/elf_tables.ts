@@ -4,8 +4,8 @@
  */
 import { FormatError } from "../errors.ts";
 import type { ElfFile, ElfSection } from "./elf.ts";
-import { cString, number64, SHN_XINDEX, SHT_RELA, SHT_STRTAB, SHT_SYMTAB_SHNDX } from "./elf_format.ts";
-
+import { SHN_XINDEX, SHT_RELA, SHT_STRTAB, SHT_SYMTAB_SHNDX } from "../abi/elf.ts";
+import { cString, number64 } from "./elf_bytes.ts";
 
 const SYMBOL_SIZE = 24;
 const NO_BYTES = new Uint8Array(0);
@@ -79,7 +79,9 @@ export class ElfSymbols {
   section(index: number): number {
     const short = this.#view.getUint16(this.#at(index) + 6, this.#littleEndian);
     if (short !== SHN_XINDEX || this.#extended === undefined) return short;
-    if (index * 4 + 4 > this.#extended.byteLength) throw new FormatError(this.path, `symbol ${index} has no section index`);
+    if (index * 4 + 4 > this.#extended.byteLength) {
+      throw new FormatError(this.path, `symbol ${index} has no section index`);
+    }
     return this.#extended.getUint32(index * 4, this.#littleEndian);
   }
 
@@ -117,7 +119,9 @@ export class ElfSymbols {
   }
 
   #at(index: number): number {
-    if (index < 0 || index >= this.count) throw new FormatError(this.path, `has no symbol ${index} (${this.count} symbols)`);
+    if (index < 0 || index >= this.count) {
+      throw new FormatError(this.path, `has no symbol ${index} (${this.count} symbols)`);
+    }
     return index * SYMBOL_SIZE;
   }
 }
@@ -155,7 +159,9 @@ export class ElfRelocations {
   }
 
   get(index: number): ElfRelocation {
-    if (index < 0 || index >= this.count) throw new FormatError(this.path, `has no entry ${index} (${this.count} entries)`);
+    if (index < 0 || index >= this.count) {
+      throw new FormatError(this.path, `has no entry ${index} (${this.count} entries)`);
+    }
     const at = index * this.#entrySize;
     const le = this.#littleEndian;
     return {

@@ -9,6 +9,7 @@ import {
   EM_BPF,
   ET_REL,
   SHF_EXECINSTR,
+  SHF_INFO_LINK,
   SHT_NOBITS,
   SHT_PROGBITS,
   SHT_REL,
@@ -16,7 +17,7 @@ import {
   SHT_SYMTAB,
   STB_LOCAL,
   STT_SECTION,
-} from "./elf_format.ts";
+} from "../abi/elf.ts";
 
 /** A section to be written. */
 export interface ElfSectionDraft {
@@ -139,13 +140,15 @@ function writeRelocations(
   const sorted = [...section.relocations ?? []].sort((a, b) => a.offset - b.offset);
   for (const r of sorted) {
     const symbol = at.order.newIndex[r.symbol];
-    if (symbol === undefined) throw new RangeError(`Cannot write a relocation of "${section.name}": no symbol ${r.symbol}`);
+    if (symbol === undefined) {
+      throw new RangeError(`Cannot write a relocation of "${section.name}": no symbol ${r.symbol}`);
+    }
     out.u64(r.offset).u64((BigInt(symbol) << 32n) | BigInt(r.type));
   }
   return {
     name: strings.add(`.rel${section.name}`),
     type: SHT_REL,
-    flags: 0x40, // SHF_INFO_LINK
+    flags: SHF_INFO_LINK,
     offset,
     size: out.length - offset,
     link: at.symtabIndex,

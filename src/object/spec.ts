@@ -24,12 +24,20 @@ export interface ObjectSpec {
   /** Order of creation: `.maps` by offset, data sections, `.kconfig`, struct_ops. */
   maps: MapSpec[];
   externs: ExternSpec[];
+  /**
+   * Sections of functions in the order of their CO-RE blocks in `.BTF.ext`. Candidates are pruned as relocations go by,
+   * so order can decide which of several matches wins. Without it: order of programs, then subprograms.
+   */
+  coreSections?: readonly string[] | undefined;
 }
 
 /** A function of an executable section. Everything with an instruction index counts 8-byte slots from its start. */
 export interface FunctionSpec {
   name: string;
-  /** Its ELF section, with a leading `?` already taken away. */
+  /**
+   * Its ELF section, with a leading `?` already taken away: with `offset` the key that calls refer to. Should two ELF
+   * sections be called alike, the later one gets `#` and its section index appended.
+   */
   section: string;
   /** Byte offset in that section. */
   offset: number;
@@ -45,10 +53,22 @@ export interface FunctionSpec {
   /** BTF id of its FUNC; 0 if unknown. */
   btfId: number;
   lines: LineInfo[];
+  /** The same as in `.BTF.ext`, if the function was read from a file: what the kernel takes without making a string. */
+  lineRecords?: LineRecords | undefined;
+}
+
+/** Columns of equal length; string offsets point into the strings of `ObjectSpec.btf`. */
+export interface LineRecords {
+  /** Slot index from the start of the function. */
+  insn: Uint32Array;
+  fileOff: Uint32Array;
+  lineOff: Uint32Array;
+  /** Line << 10 | column. */
+  lineCol: Uint32Array;
 }
 
 export interface ProgramSpec extends FunctionSpec {
-  /** The section name as written, for example `tracepoint/syscalls/sys_enter_openat`. */
+  /** The section name as written but for a leading `?`, for example `tracepoint/syscalls/sys_enter_openat`. */
   sectionName: string;
   /** The matching row of the section table; undefined if none matches (loading it says so). */
   def: SectionDef | undefined;
@@ -75,8 +95,19 @@ export type Relocation =
 
 /** `enum bpf_core_relo_kind`. */
 export type CoreKind =
-  | "FIELD_BYTE_OFFSET" | "FIELD_BYTE_SIZE" | "FIELD_EXISTS" | "FIELD_SIGNED" | "FIELD_LSHIFT_U64" | "FIELD_RSHIFT_U64"
-  | "TYPE_ID_LOCAL" | "TYPE_ID_TARGET" | "TYPE_EXISTS" | "TYPE_SIZE" | "ENUMVAL_EXISTS" | "ENUMVAL_VALUE" | "TYPE_MATCHES";
+  | "FIELD_BYTE_OFFSET"
+  | "FIELD_BYTE_SIZE"
+  | "FIELD_EXISTS"
+  | "FIELD_SIGNED"
+  | "FIELD_LSHIFT_U64"
+  | "FIELD_RSHIFT_U64"
+  | "TYPE_ID_LOCAL"
+  | "TYPE_ID_TARGET"
+  | "TYPE_EXISTS"
+  | "TYPE_SIZE"
+  | "ENUMVAL_EXISTS"
+  | "ENUMVAL_VALUE"
+  | "TYPE_MATCHES";
 
 export interface CoreRelocation {
   insn: number;
@@ -115,7 +146,7 @@ export interface MapSpec {
   inner: MapSpec | undefined;
   /** Static initialisation of `values`: slot index → name of a map or of a program. */
   slots: { index: number; kind: "map" | "program"; name: string }[];
-  /** Data maps: ELF section, and its bytes (zeros for .bss). */
+  /** Data maps: ELF section, and its bytes (undefined: zeros, as in .bss). An arena map holds the globals of `.addr_space.1` here. */
   section: string | undefined;
   data: Uint8Array | undefined;
   /** struct_ops: type of the value, link or not, members that point to programs. */
@@ -126,6 +157,8 @@ export interface StructOpsSpec {
   /** Local BTF id of the struct. */
   typeId: number;
   link: boolean;
+  /** False for sections that start with `?`: the map is only made on demand. */
+  autocreate?: boolean | undefined;
   /** Byte offset in `data` → program name. */
   programs: { offset: number; program: string }[];
 }
@@ -139,6 +172,10 @@ export interface ExternSpec {
   /** kconfig: size, alignment and place in the `.kconfig` map's value. */
   size: number;
   offset: number;
+  /** kconfig: what the value is. */
+  value?: "bool" | "char" | "int" | "tristate" | "string" | undefined;
+  /** kconfig integers: whether negative values fit. */
+  signed?: boolean | undefined;
   /** ksym_var: `extern const void x __ksym`, resolved from kallsyms. */
   typeless: boolean;
 }

@@ -15,7 +15,7 @@ import {
   STT_FUNC,
   STT_NOTYPE,
   STT_SECTION,
-} from "../../src/object/elf_format.ts";
+} from "../../src/abi/elf.ts";
 
 function draft(endian: "little" | "big"): ElfDraft {
   return {
