@@ -32,13 +32,13 @@ export function interrupted(options: InterruptOptions = {}): AbortSignal {
     throw new RangeError(`Cannot stop after ${seconds} seconds: takes a number from 0`);
   }
   const controller = new AbortController();
-  const { onSignal } = runtime();
+  const engine = runtime();
   const undo: (() => void)[] = [];
   const stop = () => {
     for (const f of undo.splice(0)) f();
     controller.abort();
   };
-  undo.push(onSignal("SIGINT", stop), onSignal("SIGTERM", stop));
+  undo.push(engine.onSignal("SIGINT", stop), engine.onSignal("SIGTERM", stop));
   if (seconds * 1000 <= LONGEST_DELAY) {
     const timer = setTimeout(stop, seconds * 1000);
     undo.push(() => clearTimeout(timer));
