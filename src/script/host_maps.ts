@@ -1,0 +1,84 @@
+/** What the script's maps look like on the host side of a tracer: types only. */
+
+/** Options of reading a stream of records. */
+export interface StreamOptions {
+  /** Ends the loop when it is aborted. */
+  signal?: AbortSignal;
+}
+
+/** A keyed map, used like a `Map`. Every call is one system call; iteration reads the live map. */
+export interface HostHash<K, V> extends Iterable<[K, V]> {
+  get(key: K): V | undefined;
+  set(key: K, value: V): void;
+  has(key: K): boolean;
+  /** False if the key was not there. */
+  delete(key: K): boolean;
+  keys(): IterableIterator<K>;
+  values(): IterableIterator<V>;
+  entries(): IterableIterator<[K, V]>;
+  /** Removes every entry. */
+  clear(): void;
+}
+
+/** A keyed map with one value per possible CPU. */
+export type HostPerCpuHash<K, V> = HostHash<K, V[]>;
+
+/** An array map. */
+export interface HostArray<V> extends Iterable<V> {
+  readonly length: number;
+  /** Throws `RangeError` outside the array. */
+  get(index: number): V;
+  set(index: number, value: V): void;
+}
+
+/** An array map with one element per possible CPU at each index. */
+export type HostPerCpuArray<V> = HostArray<V[]>;
+
+/** A queue or stack. */
+export interface HostQueue<V> {
+  push(value: V): void;
+  pop(): V | undefined;
+  peek(): V | undefined;
+}
+
+/** A Bloom filter. */
+export interface HostBloomFilter<V> {
+  add(value: V): void;
+  has(value: V): boolean;
+}
+
+/** A stream of records, decoded. One reader at a time. */
+export interface HostRing<V> extends AsyncIterable<V> {
+  /** The same stream, ending when `signal` is aborted. */
+  read(options?: StreamOptions): AsyncIterableIterator<V>;
+  /** Calls `handler` for every record that is there now, without waiting. Returns how many. */
+  drain(handler: (record: V) => void): number;
+  /** Records lost because the buffer was full, as far as the kernel tells (perf event arrays). */
+  readonly lost: number;
+}
+
+/** Stacks by id. */
+export interface HostStackTraces {
+  /** Return addresses, innermost first; undefined for an id that is not there. */
+  get(id: number): bigint[] | undefined;
+  /** The stack as names of kernel functions. */
+  kernelNames(id: number): string[];
+  /** The stack of process `pid` as names of functions, as far as its files tell. */
+  userNames(id: number, pid: number): string[];
+  delete(id: number): boolean;
+  clear(): void;
+}
+
+/** Maps that hold descriptors: of programs, cgroups, devices, sockets. */
+export interface HostFdMap {
+  /** Puts a descriptor, device index or queue length in. */
+  set(index: number, fd: number): void;
+  delete(index: number): boolean;
+}
+
+/** Storage by owner: the key is a pidfd, a file, socket or cgroup descriptor. */
+export interface HostStorage<V> {
+  get(fd: number): V | undefined;
+  set(fd: number, value: V): void;
+  delete(fd: number): boolean;
+}
