@@ -13,7 +13,7 @@ import { decodeType } from "./decode.ts";
 import { parseBtfHeader } from "./header.ts";
 import { isDataKind, kindNumber, kindOfInfo, vlenOfInfo } from "./kinds.ts";
 import { BtfNameIndex } from "./name_index.ts";
-import type { BtfScan } from "./scan.ts";
+import type { BtfNamed, BtfScan } from "./scan.ts";
 import { scanTypes, typeIsSound } from "./scan.ts";
 import { BtfStrings } from "./strings.ts";
 import type { BtfKindName, BtfType } from "./types.ts";
@@ -172,14 +172,14 @@ export class Btf implements DecodeSource {
   }
 
   #dataIndex(): BtfNameIndex {
-    return this.#dataNames ??= this.#indexOf(this.#scan.dataIds);
+    return this.#dataNames ??= this.#indexOf(this.#scan.data);
   }
 
   #otherIndex(): BtfNameIndex {
-    return this.#otherNames ??= this.#indexOf(this.#scan.otherIds);
+    return this.#otherNames ??= this.#indexOf(this.#scan.others);
   }
 
-  #indexOf(ids: Uint32Array): BtfNameIndex {
-    return new BtfNameIndex(this.strings, this.#words, this.#offsets, ids, this.firstId);
+  #indexOf(named: BtfNamed): BtfNameIndex {
+    return new BtfNameIndex(this.strings, named, this.firstId);
   }
 }

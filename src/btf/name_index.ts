@@ -6,6 +6,7 @@
  * A BTF has two of these: data types and the rest. Of the 70 000 names in a kernel's BTF 56 000 are functions, and
  * CO-RE never asks for one.
  */
+import type { BtfNamed } from "./scan.ts";
 import type { BtfStrings } from "./strings.ts";
 import { hashEssential } from "./strings.ts";
 
@@ -16,21 +17,19 @@ const WALKS = 12;
 
 export class BtfNameIndex {
   readonly #strings: BtfStrings;
-  /** Ids in ascending order, and the offset of the name of each. */
-  readonly #ids: Uint32Array;
+  readonly #firstId: number;
+  readonly #positions: Uint32Array;
   readonly #names: Uint32Array;
   #lookups = 0;
-  /** Bucket → 1 + position in `#ids` of the first type; 0 is the end. */
+  /** Bucket → 1 + position in `#names` of the first type; 0 is the end. */
   #heads: Uint32Array | undefined;
   #next: Uint32Array | undefined;
 
-  /** `words[offsets[id - firstId]]` is the name's offset. */
-  constructor(strings: BtfStrings, words: Uint32Array, offsets: Uint32Array, ids: Uint32Array, firstId: number) {
+  constructor(strings: BtfStrings, named: BtfNamed, firstId: number) {
     this.#strings = strings;
-    this.#ids = ids;
-    const names = new Uint32Array(ids.length);
-    for (let i = 0; i < ids.length; i++) names[i] = words[offsets[ids[i]! - firstId]!]!;
-    this.#names = names;
+    this.#positions = named.positions;
+    this.#names = named.names;
+    this.#firstId = firstId;
   }
 
   /** Ids of the types called `name`. */
@@ -46,19 +45,21 @@ export class BtfNameIndex {
   }
 
   #lookup(wanted: Uint8Array, matches: (offset: number) => boolean): number[] {
-    if (wanted.length < 3 || this.#lookups++ >= WALKS) return this.#hashed(wanted, matches);
-    return this.#walk(wanted[0]!, wanted[1]!, matches);
+    return this.#lookups++ < WALKS ? this.#walk(wanted, matches) : this.#hashed(wanted, matches);
   }
 
-  #walk(first: number, second: number, matches: (offset: number) => boolean): number[] {
-    const [names, strings, found] = [this.#names, this.#strings, [] as number[]];
-    const { bytes, start, end } = strings;
-    for (let i = 0; i < names.length; i++) {
-      const offset = names[i]!;
-      if (offset >= start) {
-        if (bytes[offset - start] !== first || bytes[offset - start + 1] !== second) continue;
+  /** Compares the ends first: few names have a NUL, or the underscore of a flavour, just there. */
+  #walk(wanted: Uint8Array, matches: (offset: number) => boolean): number[] {
+    const [names, count, found] = [this.#names, this.#names.length, [] as number[]];
+    const { bytes, start, end } = this.#strings;
+    const shift = wanted.length - 1 - start;
+    for (let i = 0; i < count; i++) {
+      const name = names[i]!;
+      if (name >= start) {
+        const c = bytes[name + shift]!;
+        if (c !== 0 && c !== 95) continue;
       }
-      if (offset < end && matches(offset)) found.push(this.#ids[i]!);
+      if (name < end && matches(name)) found.push(this.#positions[i]! + this.#firstId);
     }
     return found;
   }
@@ -67,7 +68,7 @@ export class BtfNameIndex {
     const heads = this.#heads ?? this.#build();
     const [next, names, found] = [this.#next!, this.#names, [] as number[]];
     for (let at = heads[hashEssential(wanted, 0) & (heads.length - 1)]!; at !== 0; at = next[at]!) {
-      if (matches(names[at - 1]!)) found.push(this.#ids[at - 1]!);
+      if (matches(names[at - 1]!)) found.push(this.#positions[at - 1]! + this.#firstId);
     }
     return found;
   }

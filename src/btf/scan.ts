@@ -6,63 +6,80 @@ import { FormatError } from "../errors.ts";
 import type { BtfLayout } from "./header.ts";
 import { BTF_KINDS, BTF_TYPE_WORDS, isDataKind, kindName, kindOfInfo, vlenOfInfo } from "./kinds.ts";
 
+/** Named types: positions (id minus first id), ascending, and the offset of the name of each. */
+export interface BtfNamed {
+  positions: Uint32Array;
+  names: Uint32Array;
+}
+
 export interface BtfScan {
-  /** Position of each type in the words, by id minus first id; one more entry marks the end. */
+  /** Where each type is in the words, by position; one more entry marks the end. */
   offsets: Uint32Array;
-  /** Ids of named data types, ascending. */
-  dataIds: Uint32Array;
-  /** Ids of named types of other kinds (functions, variables, sections, tags), ascending. */
-  otherIds: Uint32Array;
+  data: BtfNamed;
+  /** Functions, variables, sections, tags. */
+  others: BtfNamed;
 }
 
 const KINDS = 128;
-const UNKNOWN = 0xff;
 const DATA = 1 << 16;
 
-/** Throws `FormatError` for a kind without known length and for a type that runs over the end. */
+/**
+ * Throws `FormatError` for a kind without known length and for a type that runs over the end.
+ *
+ * The loop is bare on purpose: in a fresh process most of its rounds are interpreted, and each name that is not local
+ * to the function costs a tenth of it.
+ */
 export function scanTypes(words: Uint32Array, layout: readonly BtfLayout[], firstId: number, path: string): BtfScan {
   const shapes = shapeTable(layout);
   const end = words.length;
   const offsets = new Uint32Array(Math.floor(end / BTF_TYPE_WORDS) + 1);
-  // Data ids grow from the front, the others from the back.
-  const named = new Uint32Array(offsets.length);
-  let [count, at, front, back] = [0, 0, 0, named.length];
-  while (at + BTF_TYPE_WORDS <= end) {
+  // Data ids and names grow from the front, the others from the back.
+  const ids = new Uint32Array(offsets.length);
+  const names = new Uint32Array(offsets.length);
+  let [count, at, front, back] = [0, 0, 0, ids.length];
+  while (at < end) {
     const info = words[at + 1]!;
     const shape = shapes[(info >>> 24) & 0x7f]!;
-    if (shape === UNKNOWN) throw unknownKind(path, firstId + count, info, at);
-    if (words[at] !== 0) {
-      if (shape >= DATA) named[front++] = firstId + count;
-      else named[--back] = firstId + count;
+    if (shape === 0) break;
+    const name = words[at]!;
+    if (name !== 0) {
+      const slot = shape >= 65536 ? front++ : --back;
+      ids[slot] = count;
+      names[slot] = name;
     }
-    offsets[count++] = at;
-    at += BTF_TYPE_WORDS + (shape & 0xff) + ((shape >>> 8) & 0xff) * (info & 0xffffff);
+    offsets[count] = at;
+    count = (count + 1) | 0;
+    at = at + (shape & 0xff) + ((shape >>> 8) & 0xff) * (info & 0xffffff);
   }
-  if (at !== end) {
-    const id = firstId + count - (at > end ? 1 : 0);
-    throw new FormatError(`${path}: type ${id}`, "runs over the end of the type section");
-  }
+  if (at !== end) throw scanError(path, words, firstId + count, at);
   offsets[count] = end;
   return {
     offsets: offsets.subarray(0, count + 1),
-    dataIds: named.subarray(0, front),
-    otherIds: named.subarray(back).reverse(),
+    data: { positions: ids.subarray(0, front), names: names.subarray(0, front) },
+    others: { positions: ids.subarray(back).reverse(), names: names.subarray(back).reverse() },
   };
 }
 
-function unknownKind(path: string, id: number, info: number, at: number): FormatError {
-  return new FormatError(`${path}: type ${id}`, `${kindName(kindOfInfo(info))} is not known`, { offset: at * 4 });
+/** `id` is that of the type that was not scanned any more. */
+function scanError(path: string, words: Uint32Array, id: number, at: number): FormatError {
+  const tooLong = at > words.length;
+  if (tooLong || at + BTF_TYPE_WORDS > words.length) {
+    return new FormatError(`${path}: type ${tooLong ? id - 1 : id}`, "runs over the end of the type section");
+  }
+  const kind = kindOfInfo(words[at + 1]!);
+  return new FormatError(`${path}: type ${id}`, `${kindName(kind)} is not known`, { offset: at * 4 });
 }
 
-/** By kind: words once | words for each element << 8 | DATA. One number, so that the pass reads one array. */
+/** By kind: all words but those of elements | words of an element << 8 | DATA. 0 for what is not known. */
 function shapeTable(layout: readonly BtfLayout[]): Uint32Array {
-  const shapes = new Uint32Array(KINDS).fill(UNKNOWN);
+  const shapes = new Uint32Array(KINDS);
   for (const [kind, sizes] of layout.entries()) {
-    if (kind > 0 && kind < KINDS) shapes[kind] = sizes.fixed | (sizes.element << 8);
+    if (kind > 0 && kind < KINDS) shapes[kind] = (sizes.fixed + BTF_TYPE_WORDS) | (sizes.element << 8);
   }
   for (const def of BTF_KINDS) {
     if (def.number === 0) continue;
-    shapes[def.number] = def.fixed | (def.element << 8) | (isDataKind(def.number) ? DATA : 0);
+    const data = isDataKind(def.number) ? DATA : 0;
+    shapes[def.number] = (def.fixed + BTF_TYPE_WORDS) | (def.element << 8) | data;
   }
   return shapes;
 }
