@@ -6,7 +6,8 @@ char LICENSE[] SEC("license") = "GPL";
 
 __u64 received = 0;
 __u64 sent = 0;
-bool block = false;
+// Not a bool: the verifier must see that only 0 and 1 are returned, and `!block` of a byte may be any.
+__u32 block = 0;
 
 SEC("cgroup_skb/ingress")
 int ingress(struct __sk_buff *skb)

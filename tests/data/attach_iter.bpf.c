@@ -25,11 +25,12 @@ int dump_task(struct bpf_iter__task *ctx)
 SEC("iter/bpf_map")
 int dump_map(struct bpf_iter__bpf_map *ctx)
 {
+	struct bpf_map *map = ctx->map;
 	__u32 id;
 
-	if (!ctx->map)
+	if (!map)
 		return 0;
-	id = ctx->map->id;
+	id = map->id;
 	bpf_seq_write(ctx->meta->seq, &id, sizeof(id));
 	return 0;
 }

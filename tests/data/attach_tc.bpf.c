@@ -1,4 +1,4 @@
-// Traffic control, both directions, as tcx (6.6) and as a classifier on older kernels.
+// Traffic control classifiers for both directions.
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 
@@ -20,18 +20,4 @@ int egress(struct __sk_buff *skb)
 {
 	__sync_fetch_and_add(&sent, 1);
 	return drop_mark && skb->mark == drop_mark ? TC_ACT_SHOT : TC_ACT_OK;
-}
-
-SEC("?tcx/ingress")
-int tcx_ingress(struct __sk_buff *skb)
-{
-	__sync_fetch_and_add(&received, 1);
-	return TC_ACT_UNSPEC;
-}
-
-SEC("?tcx/egress")
-int tcx_egress(struct __sk_buff *skb)
-{
-	__sync_fetch_and_add(&sent, 1);
-	return TC_ACT_UNSPEC;
 }

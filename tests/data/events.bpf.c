@@ -12,10 +12,12 @@ struct event {
 	bool odd;
 };
 
+// Keeps struct event in BTF although no map names it.
+const struct event *unused_event __attribute__((unused));
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 16384);
-	__type(value, struct event);
 } ring SEC(".maps");
 
 struct {

@@ -11,7 +11,7 @@ extern int CONFIG_HZ __kconfig;
 extern char CONFIG_DEFAULT_HOSTNAME[32] __kconfig __weak;
 extern bool CONFIG_WAGGLE_IS_NOT_AN_OPTION __kconfig __weak;
 
-extern const void init_task __ksym;
+extern const void schedule __ksym;
 extern const void waggle_no_such_symbol __ksym __weak;
 
 __u32 kernel_version = 0;
@@ -20,7 +20,7 @@ __u32 net = 0;
 __u32 hz = 0;
 char first_letter = 0;
 __u64 missing_option = 0;
-__u64 init_task_address = 0;
+__u64 schedule_address = 0;
 __u64 missing_address = 0;
 
 SEC("raw_tp/sys_enter")
@@ -32,7 +32,7 @@ int read_externs(void *ctx)
 	hz = CONFIG_HZ;
 	first_letter = CONFIG_DEFAULT_HOSTNAME[0];
 	missing_option = CONFIG_WAGGLE_IS_NOT_AN_OPTION;
-	init_task_address = (__u64)&init_task;
+	schedule_address = (__u64)&schedule;
 	missing_address = (__u64)&waggle_no_such_symbol;
 	return 0;
 }

@@ -26,14 +26,13 @@ __s64 wide = -5000000000LL;
 
 __u64 hot SEC(".data.hot") = 8;
 const volatile __u32 limit SEC(".rodata.limits") = 9;
-__u32 scratch[4] SEC(".bss.scratch");
 
 __u64 runs;
 
 SEC("socket")
 int sum(struct __sk_buff *skb)
 {
-	__u64 total = in_bss + in_data + static_data + in_rodata + hot + limit + scratch[1];
+	__u64 total = in_bss + in_data + static_data + in_rodata + hot + limit;
 
 	if (enabled && mode == MODE_ON && name[0] == 'w')
 		total += points[0].weight + points[1].x + small;

@@ -1,11 +1,6 @@
-// Map kinds younger than Linux 5.10: bloom filter (5.16, map_extra is the number of hashes), user ring buffer (6.1),
-// arena (6.9, map_extra is the address, 0 for any).
+// Map kinds younger than Linux 5.10: bloom filter (5.16, map_extra is the number of hashes), user ring buffer (6.1).
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
-
-#ifndef __ulong
-#define __ulong(name, val) enum { ___bpf_concat(__unique_value_, __LINE__) = val } name
-#endif
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -20,10 +15,3 @@ struct {
 	__uint(type, BPF_MAP_TYPE_USER_RINGBUF);
 	__uint(max_entries, 4096);
 } a_user_ringbuf SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARENA);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 4);
-	__ulong(map_extra, 0x1ull << 44);
-} an_arena SEC(".maps");

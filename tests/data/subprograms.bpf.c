@@ -39,8 +39,8 @@ int two(struct __sk_buff *skb)
 	return weak_ten() + plus_one(5);
 }
 
-SEC("?socket/other")
-int not_autoloaded(struct __sk_buff *skb)
+SEC("?raw_tp/sys_enter")
+int not_autoloaded(void *ctx)
 {
 	return 3;
 }

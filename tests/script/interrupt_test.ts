@@ -24,7 +24,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
       script.kill(signal);
       await script.until(/after the loop/);
       script.kill(signal);
-      // Deno cannot give a signal back its default, so the status says which one it was.
+      // Deno ends itself with the status that a shell would report.
       const end = await script.end();
       assertEquals(end.signal ?? end.code, "Deno" in globalThis ? { SIGINT: 130, SIGTERM: 143 }[signal] : signal);
     } finally {

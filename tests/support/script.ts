@@ -72,8 +72,9 @@ export class Script implements Disposable {
     }
   }
 
+  /** Sends a signal. Not by the child's own `kill`, which on Deno sends nothing the second time. */
   kill(signal: "SIGINT" | "SIGTERM" | "SIGKILL"): void {
-    this.#child.kill(signal);
+    process.kill(this.pid, signal);
   }
 
   /** Waits for the end. */

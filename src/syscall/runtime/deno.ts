@@ -37,28 +37,6 @@ function openLibc(): Libc {
   return Deno.dlopen("libc.so.6", SYMBOLS).symbols;
 }
 
-/** Exit status of a process that a signal ended, as shells report it. */
-const SIGNAL_STATUS = { SIGINT: 130, SIGTERM: 143 } as const;
-
-const signalHandlers = new Map<keyof typeof SIGNAL_STATUS, Set<() => void>>();
-
-/**
- * The handlers of a signal. Deno's listener is added once and never removed: after `removeSignalListener` Deno 2.9
- * leaves the signal ignored, so a second Ctrl-C would do nothing. Without a handler the process ends as it should.
- */
-function handlersOf(signal: keyof typeof SIGNAL_STATUS): Set<() => void> {
-  let handlers = signalHandlers.get(signal);
-  if (handlers === undefined) {
-    const added = handlers = new Set();
-    signalHandlers.set(signal, handlers);
-    Deno.addSignalListener(signal, () => {
-      if (added.size === 0) Deno.exit(SIGNAL_STATUS[signal]);
-      for (const handler of [...added]) handler();
-    });
-  }
-  return handlers;
-}
-
 /** Creates the runtime; the first call opens libc. */
 export function denoRuntime(epollPwait: (arch: Runtime["arch"]) => number): Runtime {
   let libc: Libc | undefined;
@@ -115,11 +93,8 @@ export function denoRuntime(epollPwait: (arch: Runtime["arch"]) => number): Runt
       return count >= 0 ? count : this.syscall(nr, epfd, eventsAddress, maxEvents, 0);
     },
     onSignal(signal, handler) {
-      const handlers = handlersOf(signal);
-      handlers.add(handler);
-      return () => {
-        handlers.delete(handler);
-      };
+      Deno.addSignalListener(signal, handler);
+      return () => Deno.removeSignalListener(signal, handler);
     },
     close() {},
   };
