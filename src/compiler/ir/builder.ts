@@ -46,6 +46,8 @@ export interface CallOptions {
   /** Bit i: the memory behind argument i may be written. All of them unless said otherwise. */
   writes?: number;
   fresh?: boolean;
+  /** The result is below 2 to the power of `bits`. */
+  bits?: number;
 }
 
 export class FunctionBuilder {
@@ -341,8 +343,8 @@ export class FunctionBuilder {
     if (args.length > 5) {
       throw new RangeError(`Cannot call "${name}": ${args.length} arguments, at most 5 are possible`);
     }
-    const { returns = true, pure = false, writes = 0b11111, fresh = false } = options;
-    return this.#emit("call", args, { call: { kind, helper, name, returns, pure, writes, fresh } });
+    const { returns = true, pure = false, writes = 0b11111, fresh = false, bits = 64 } = options;
+    return this.#emit("call", args, { call: { kind, helper, name, returns, pure, writes, fresh, bits } });
   }
 
   // Terminators

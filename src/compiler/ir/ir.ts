@@ -142,6 +142,8 @@ export interface CallInfo {
   readonly writes: number;
   /** The result is memory that nothing else points to, until it is passed to a call: bpf_ringbuf_reserve. */
   readonly fresh: boolean;
+  /** The result is below 2 to the power of `bits`; 64 says nothing. */
+  readonly bits: number;
 }
 
 /**
