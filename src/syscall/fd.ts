@@ -2,9 +2,8 @@
  * Owned file descriptors: closed once, counted, never inherited by child processes, and never 0 to 2, so that a
  * program that closes its standard streams does not have maps written to.
  */
+import { F_DUPFD_CLOEXEC } from "../abi/defines.ts";
 import { call, check } from "./libc.ts";
-
-const F_DUPFD_CLOEXEC = 1030;
 
 let open = 0;
 

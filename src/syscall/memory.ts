@@ -5,18 +5,10 @@
  * Three kinds: `arena()` for the arguments of one call, released at the end of a block; `pool()` for small blocks that
  * live as long as their owner; `Mapping` for whole regions.
  */
+import { MAP_ANONYMOUS, MAP_FIXED_NOREPLACE, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE } from "../abi/defines.ts";
 import { EEXIST, EINVAL } from "../abi/errno.gen.ts";
 import { call, call64, check } from "./libc.ts";
 import { type Runtime, runtime } from "./runtime/mod.ts";
-
-export const PROT_READ = 1;
-export const PROT_WRITE = 2;
-export const MAP_SHARED = 1;
-export const MAP_PRIVATE = 2;
-export const MAP_FIXED = 0x10;
-export const MAP_ANONYMOUS = 0x20;
-export const MAP_POPULATE = 0x8000;
-export const MAP_FIXED_NOREPLACE = 0x100000;
 
 const CHUNK = 1 << 20;
 
