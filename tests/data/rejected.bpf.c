@@ -4,8 +4,9 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
+// Not an array: of one the newest kernels know that a constant index is never null.
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 4);
 	__type(key, __u32);
 	__type(value, __u64[4]);
