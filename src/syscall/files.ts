@@ -6,6 +6,7 @@ import {
   AT_FDCWD,
   AT_REMOVEDIR,
   AT_SYMLINK_NOFOLLOW,
+  MAP_PRIVATE,
   O_APPEND,
   O_CLOEXEC,
   O_CREAT,
@@ -258,7 +259,8 @@ export function mapFile(path: string): FileView {
 
 function tryMap(fd: number, size: number): Mapping | undefined {
   try {
-    return Mapping.ofFd(fd, size);
+    // The kernel's BTF refuses shared mappings.
+    return Mapping.ofFd(fd, size, { flags: MAP_PRIVATE });
   } catch {
     return undefined; // ENODEV or EINVAL: the file system cannot map this file
   }
