@@ -133,9 +133,9 @@ export interface OpDef {
   readonly imm?: number;
   /**
    * Text. `$d` and `$s` are the registers (`$wd`, `$ws` their lower half, `$xd`, `$xs` read as either and printed as
-   * the whole, `$ys` as the lower half), `$md` and `$ms` a register plus `off`, `$i` the immediate, `$I` the 64-bit one, `$n` the immediate of
-   * the second slot, `$o` the offset, `$j` and `$J` a jump distance in `off` and `imm`, `$c` a helper, `$a` two address
-   * spaces.
+   * the whole, `$ys` as the lower half), `$md` and `$ms` a register plus `off`, `$i` the immediate, `$I` the 64-bit
+   * one, `$n` the immediate of the second slot, `$o` the offset, `$j` and `$J` a jump distance in `off` and `imm`, `$c` a
+   * helper, `$a` two address spaces.
    */
   readonly syntax: string;
   /** ISA version as LLVM's `-mcpu` counts; memory-model instructions came with v4. */
@@ -236,8 +236,7 @@ function atomicRows(): OpDef[] {
     const at = `(u${bits} *)($md)`;
     for (const [name, sign] of Object.entries(signs)) {
       const imm = ATOMIC_OPS[name as keyof typeof signs];
-      // LLVM names the lower half here, except for the oldest of them.
-      const value = bits === 32 && name !== "add" ? "$ys" : "$xs";
+      const value = bits === 32 ? "$ys" : "$xs";
       rows.push(
         // The first three of these came with Linux 5.12, as did every fetch; `add` is as old as BPF.
         {
