@@ -5,6 +5,7 @@
 import type { CONSTANTS } from "../abi/constants.ts";
 import type { Kernel, Layout, Schema } from "../bytes/layout.ts";
 import type { GlobalDefinition } from "../compiler/definitions.ts";
+import type { Helpers, KnownKfuncs } from "./ctx/calls.gen.ts";
 import type { MapKindDefinition } from "./kinds/define.ts";
 import type { KernelPointer, KernelStruct, StructName, UserPointer } from "./kernel_types.ts";
 
@@ -160,19 +161,16 @@ export interface PacketBuiltins {
 }
 
 /** Kernel functions open to programs (kfuncs), by name; which ones depends on the kernel and on the hook. */
-export interface Kfuncs {
-  readonly [name: string]: (...args: (number | string | object)[]) => KernelPointer;
-}
-
-/** BPF helpers by their own names, for what the builtins do not cover: `bpf_get_netns_cookie(ctx)`. */
-export type Helpers = { readonly [name in `bpf_${string}`]: (...args: (number | string | object)[]) => number };
+export type Kfuncs = KnownKfuncs & {
+  readonly [name: string]: (...args: (number | string | object)[]) => KernelPointer | void;
+};
 
 /** Constants of the kernel's headers: verdicts, protocols, address families, TCP states, signals, errno, flags. */
 export type Constants = { readonly [K in keyof typeof CONSTANTS]: number };
 
-/** Everything that is there without being declared. */
+/** Everything that is there without being declared. BPF helpers are there by their own names, for what is not covered. */
 export interface Builtins
-  extends PlaceBuiltins, MemoryBuiltins, NumberBuiltins, EffectBuiltins, PacketBuiltins, Constants {
+  extends PlaceBuiltins, MemoryBuiltins, NumberBuiltins, EffectBuiltins, PacketBuiltins, Constants, Helpers {
   /** Kernel functions open to programs, by name: `kfunc.bpf_task_from_pid(pid)`. */
   readonly kfunc: Kfuncs;
   /** The program's own key: `tracepoint:syscalls:sys_enter_openat`. A constant. */
