@@ -56,7 +56,7 @@ test("`matchSection()` separates the target and the autoload mark", () => {
 
 /** Rows that libbpf 1.1, the one Debian 12 has, does not know. */
 const NEWER_THAN_1_1 =
-  /^(kprobe\.session|uprobe\.(multi|session)|uretprobe\.multi|usdt\.s|tcx|netkit|tc\/|fsession|f\w+\.multi|(raw_)?(tracepoint|tp)\.s|tp_btf\.s|cgroup\/\w+_unix|netfilter|sk_skb\/verdict)/;
+  /^(kprobe\.session|uprobe\.(multi|session)|uretprobe\.multi|usdt\.s|tcx|netkit|tc\/|fsession|f\w+\.multi|(raw_)?(tracepoint|tp)\.s|tp_btf\.s|cgroup\/\w+_unix|netfilter|sk_skb\/verdict|struct_ops\.s)/;
 
 function libbpfAnswers(names: readonly string[]): Map<string, [type: number, attach: number]> | undefined {
   const dir = mkdtempSync(`${tmpdir()}/sections-`);
