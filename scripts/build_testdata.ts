@@ -107,7 +107,7 @@ function run(command: string, args: readonly string[]): boolean {
   return status === 0;
 }
 
-function complain(message: string): 1 {
+function complain(message: string): number {
   console.error(message);
   return 1;
 }

@@ -1,0 +1,139 @@
+/**
+ * Goal: the layers stay layers, and only one folder knows that runtimes differ.
+ *
+ * Rules:
+ * - A file below src/ imports its own folder and folders of a lower rank (RANKS; CONTRIBUTING.md has the same table).
+ * - A pure folder imports only pure folders.
+ * - src/ imports no package: no npm, jsr, node, bun or bare names. src/syscall/runtime/ alone may use node and bun ones.
+ * - `Deno`, `Bun`, `process` and their like are named only below src/syscall/runtime/.
+ * - src/cli imports mod.ts, examples import mod.ts and node:*; nothing in src/ imports mod.ts, tests or scripts.
+ * - No file imports itself by a detour (types aside, which vanish).
+ * Static and dynamic imports count alike.
+ */
+import { dirname, join, normalize } from "node:path";
+import { filesBelow, runCheck, textOf } from "./lib/problems.ts";
+import type { Problem } from "./lib/problems.ts";
+import { importsOf, lineAt, mask } from "./lib/source.ts";
+
+/** Rank and purity of each folder of src/. */
+export const RANKS: Readonly<Record<string, { readonly rank: number; readonly pure: boolean }>> = {
+  "errors.ts": { rank: 0, pure: true },
+  bytes: { rank: 0, pure: true },
+  abi: { rank: 1, pure: true },
+  asm: { rank: 2, pure: true },
+  btf: { rank: 2, pure: true },
+  syscall: { rank: 2, pure: false },
+  object: { rank: 3, pure: true },
+  compiler: { rank: 4, pure: true },
+  kernel: { rank: 4, pure: false },
+  maps: { rank: 5, pure: false },
+  load: { rank: 6, pure: false },
+  attach: { rank: 7, pure: false },
+  script: { rank: 8, pure: false },
+  cli: { rank: 9, pure: false },
+};
+
+const RUNTIME_FOLDER = "src/syscall/runtime/";
+const RUNTIME_WORDS =
+  /\b(?:Deno|Bun|process)\s*(?:\?\.|\.|\[)|\bglobalThis\s*(?:\?\.|\.|\[)\s*(?:Deno|Bun|process)\b|\brequire\s*\(/g;
+
+/** The problems of the repository at `root`. */
+export function checkImports(root: string): Problem[] {
+  const files = [
+    ...filesBelow(root, "mod.ts", /\.ts$/),
+    ...filesBelow(root, "src", /\.ts$/),
+    ...filesBelow(root, "examples", /\.ts$/),
+  ];
+  const problems: Problem[] = [];
+  const graph = new Map<string, string[]>();
+  for (const file of files) {
+    const text = textOf(root, file);
+    const targets: string[] = [];
+    for (const { specifier, line, typeOnly } of importsOf(text)) {
+      const target = specifier.startsWith(".") ? normalize(join(dirname(file), specifier)) : undefined;
+      if (target !== undefined && !typeOnly) targets.push(target);
+      const wrong = target === undefined ? packageProblem(file, specifier) : edgeProblem(file, target);
+      if (wrong !== undefined) problems.push({ file, line, text: wrong });
+    }
+    graph.set(file, targets);
+    problems.push(...runtimeWords(file, text));
+  }
+  return [...problems, ...cycles(graph)];
+}
+
+function packageProblem(file: string, specifier: string): string | undefined {
+  if (file.startsWith("examples/")) {
+    return specifier.startsWith("node:") ? undefined : `imports "${specifier}": examples use mod.ts and node:* only`;
+  }
+  if (file.startsWith(RUNTIME_FOLDER) && /^(node|bun):/.test(specifier)) return undefined;
+  return `imports the package "${specifier}": the library has no dependency`;
+}
+
+function edgeProblem(file: string, target: string): string | undefined {
+  if (file.startsWith("examples/")) {
+    if (target === "mod.ts" || target.startsWith("examples/")) return undefined;
+    return `imports ${target}: examples use the public mod.ts`;
+  }
+  if (file === "mod.ts") {
+    return target.startsWith("src/") && !target.startsWith("src/cli/")
+      ? undefined
+      : `imports ${target}: mod.ts re-exports src/`;
+  }
+  const from = folderOf(file);
+  if (!target.startsWith("src/")) {
+    return from === "cli" && target === "mod.ts" ? undefined : `imports ${target}, which is outside src/`;
+  }
+  return from === "cli" && folderOf(target) !== "cli"
+    ? "the command imports mod.ts only"
+    : rankProblem(from, folderOf(target));
+}
+
+function rankProblem(from: string, to: string): string | undefined {
+  const importer = RANKS[from];
+  const imported = RANKS[to];
+  if (importer === undefined || imported === undefined) {
+    return `src/${importer === undefined ? from : to} has no rank: add it to RANKS`;
+  }
+  if (from === to || to === "errors.ts") return undefined;
+  if (imported.rank >= importer.rank) {
+    return `${from} (rank ${importer.rank}) imports ${to} (rank ${imported.rank}): only lower ranks`;
+  }
+  if (importer.pure && !imported.pure) return `${from} is pure and imports ${to}, which touches the machine`;
+  return undefined;
+}
+
+function folderOf(file: string): string {
+  return file.split("/")[1] ?? file;
+}
+
+function runtimeWords(file: string, text: string): Problem[] {
+  if (!file.startsWith("src/") || file.startsWith(RUNTIME_FOLDER)) return [];
+  return [...mask(text).matchAll(RUNTIME_WORDS)].map((match) => ({
+    file,
+    line: lineAt(text, match.index),
+    text: `names the runtime ("${match[0]}") outside ${RUNTIME_FOLDER}`,
+  }));
+}
+
+/** One problem for each cycle, found by depth-first search. */
+function cycles(graph: ReadonlyMap<string, readonly string[]>): Problem[] {
+  const problems: Problem[] = [];
+  const done = new Set<string>();
+  const path: string[] = [];
+  const visit = (file: string) => {
+    const start = path.indexOf(file);
+    if (start >= 0) {
+      problems.push({ file, text: `imports itself: ${[...path.slice(start), file].join(" → ")}` });
+      return;
+    }
+    if (done.has(file)) return;
+    path.push(file);
+    for (const target of graph.get(file) ?? []) visit(target);
+    path.pop();
+    done.add(file);
+  };
+  for (const file of graph.keys()) visit(file);
+  return problems;
+}
+
+if (import.meta.main) runCheck("imports", checkImports);
