@@ -8,7 +8,7 @@
  */
 import type { BtfNamed } from "./scan.ts";
 import type { BtfStrings } from "./strings.ts";
-import { hashEssential } from "./strings.ts";
+import { hashEssential, hashWhole } from "./strings.ts";
 
 const utf8 = new TextEncoder();
 
@@ -35,17 +35,17 @@ export class BtfNameIndex {
   /** Ids of the types called `name`. */
   exact(name: string): number[] {
     const wanted = utf8.encode(`${name}\0`);
-    return this.#lookup(wanted, (offset) => this.#strings.equals(offset, wanted));
+    return this.#lookup(wanted, hashEssential, (offset) => this.#strings.equals(offset, wanted));
   }
 
   /** Ids of the types whose name without flavour is `name`. */
   essential(name: string): number[] {
     const wanted = utf8.encode(`${name}\0`);
-    return this.#lookup(wanted, (offset) => this.#strings.equalsEssential(offset, wanted));
+    return this.#lookup(wanted, hashWhole, (offset) => this.#strings.equalsEssential(offset, wanted));
   }
 
-  #lookup(wanted: Uint8Array, matches: (offset: number) => boolean): number[] {
-    return this.#lookups++ < WALKS ? this.#walk(wanted, matches) : this.#hashed(wanted, matches);
+  #lookup(wanted: Uint8Array, hash: typeof hashWhole, matches: (offset: number) => boolean): number[] {
+    return this.#lookups++ < WALKS ? this.#walk(wanted, matches) : this.#hashed(hash(wanted, 0), matches);
   }
 
   /** Compares the ends first: few names have a NUL, or the underscore of a flavour, just there. */
@@ -64,10 +64,10 @@ export class BtfNameIndex {
     return found;
   }
 
-  #hashed(wanted: Uint8Array, matches: (offset: number) => boolean): number[] {
+  #hashed(hash: number, matches: (offset: number) => boolean): number[] {
     const heads = this.#heads ?? this.#build();
     const [next, names, found] = [this.#next!, this.#names, [] as number[]];
-    for (let at = heads[hashEssential(wanted, 0) & (heads.length - 1)]!; at !== 0; at = next[at]!) {
+    for (let at = heads[hash & (heads.length - 1)]!; at !== 0; at = next[at]!) {
       if (matches(names[at - 1]!)) found.push(this.#positions[at - 1]! + this.#firstId);
     }
     return found;

@@ -94,6 +94,13 @@ export function hashEssential(bytes: Uint8Array, from: number): number {
   return cut >= 0 ? cut : hash & 0x7fffffff;
 }
 
+/** The hash of a name that has no flavour to ignore. */
+export function hashWhole(bytes: Uint8Array, from: number): number {
+  let hash = 0;
+  for (let i = from, c = bytes[i]!; c !== 0; c = bytes[++i]!) hash = (Math.imul(hash, 31) + c) | 0;
+  return hash & 0x7fffffff;
+}
+
 /** Bytes before the last separator: exactly three underscores between characters that are none, as in libbpf. */
 function essentialLength(bytes: Uint8Array, from: number): number {
   let run = 0;
