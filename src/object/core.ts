@@ -4,6 +4,7 @@
  * that match → one value all of them agree on → the instruction. The target's BTF comes as an argument. Order of
  * records matters as in libbpf: a record that matches some candidates leaves only those for the records after it.
  */
+import { InsnView } from "../asm/insn.ts";
 import { WaggleError } from "../errors.ts";
 import type { Btf } from "../btf/btf.ts";
 import { essentialName } from "../btf/walk.ts";
@@ -14,7 +15,6 @@ import { describeCore, parseCoreSpec } from "./core_spec.ts";
 import type { CoreSpec } from "./core_spec.ts";
 import { coreValue } from "./core_value.ts";
 import type { CoreValue } from "./core_value.ts";
-import { Slots } from "./slots.ts";
 import type { CoreRelocation, FunctionSpec } from "./spec.ts";
 
 /** The types to adapt to. */
@@ -55,7 +55,7 @@ export class CoreResolver {
 
   /** Patches a copy of `fn`'s instructions in place. Returns what had to be poisoned. */
   apply(fn: FunctionSpec, insns: Uint8Array): CorePoison[] {
-    const slots = new Slots(insns, this.#local.endian);
+    const slots = new InsnView(insns, this.#local.endian);
     const poisoned: CorePoison[] = [];
     for (const relocation of fn.coreRelocations) {
       const reason = this.#applyOne(fn, slots, relocation);
@@ -65,7 +65,7 @@ export class CoreResolver {
     return poisoned;
   }
 
-  #applyOne(fn: FunctionSpec, slots: Slots, relocation: CoreRelocation): PoisonReason | undefined {
+  #applyOne(fn: FunctionSpec, slots: InsnView, relocation: CoreRelocation): PoisonReason | undefined {
     if (relocation.insn >= slots.count) this.#fail(fn, relocation, "the instruction is not there");
     const spec = this.#spec(relocation);
     const fail = (problem: string): never => this.#fail(fn, relocation, problem);
@@ -91,7 +91,11 @@ export class CoreResolver {
       const value = coreValue(relocation.kind, match, candidate.btf.endian === "big");
       if (first === undefined) first = { spec: match, value };
       else if (match.bitOffset !== first.spec.bitOffset || value?.value !== first.value?.value) {
-        fail(`it is ambiguous: ${describe(matching[0]!)} says ${first.value?.value}, ${describe(candidate)} ${value?.value}`);
+        fail(
+          `it is ambiguous: ${describe(matching[0]!)} says ${first.value?.value}, ${
+            describe(candidate)
+          } ${value?.value}`,
+        );
       }
     }
     if (first === undefined) return coreValue(relocation.kind, undefined, false);
@@ -139,7 +143,10 @@ function describe(candidate: Candidate): string {
 }
 
 /** The functions to relocate in libbpf's order: blocks of `.BTF.ext`, then what has none. */
-export function inCoreOrder<F extends FunctionSpec>(functions: readonly F[], sections: readonly string[] | undefined): F[] {
+export function inCoreOrder<F extends FunctionSpec>(
+  functions: readonly F[],
+  sections: readonly string[] | undefined,
+): F[] {
   if (sections === undefined) return [...functions];
   const rank = new Map(sections.map((s, i) => [s, i]));
   const of = (fn: F): number => rank.get(fn.section) ?? sections.length;
@@ -150,4 +157,3 @@ export function inCoreOrder<F extends FunctionSpec>(functions: readonly F[], sec
 export function needsCoreTarget(functions: readonly FunctionSpec[]): boolean {
   return functions.some((fn) => fn.coreRelocations.some((r) => r.kind !== "TYPE_ID_LOCAL"));
 }
-

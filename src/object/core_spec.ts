@@ -31,7 +31,12 @@ export interface CoreSpec {
 }
 
 const FIELD_KINDS: ReadonlySet<CoreKind> = new Set([
-  "FIELD_BYTE_OFFSET", "FIELD_BYTE_SIZE", "FIELD_EXISTS", "FIELD_SIGNED", "FIELD_LSHIFT_U64", "FIELD_RSHIFT_U64",
+  "FIELD_BYTE_OFFSET",
+  "FIELD_BYTE_SIZE",
+  "FIELD_EXISTS",
+  "FIELD_SIGNED",
+  "FIELD_LSHIFT_U64",
+  "FIELD_RSHIFT_U64",
 ]);
 
 /** Kinds about a member. */

@@ -27,7 +27,9 @@ class Matcher {
   }
 
   match(localId: number, targetId: number, behindPointer: boolean, level: number): boolean {
-    if (level <= 0 || this.#budget-- <= 0) throw new FormatError(where(this.#local, localId), "is nested too deeply to match");
+    if (level <= 0 || this.#budget-- <= 0) {
+      throw new FormatError(where(this.#local, localId), "is nested too deeply to match");
+    }
     let [localAt, targetAt, pointer] = [localId, targetId, behindPointer];
     for (let depth = BTF_MAX_DEPTH; depth > 0; depth--) {
       const l = resolve(this.#local, localAt);

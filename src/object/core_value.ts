@@ -57,7 +57,9 @@ function fieldValue(kind: CoreKind, spec: CoreSpec | undefined, bigEndian: boole
   const oldBits = type.kind === "INT" && type.bits !== type.size * 8 && !owner.kflag ? type.bits : 0;
   const bits = member.bitSize || oldBits;
   if (kind === "FIELD_SIGNED") return plain(isSigned(type) ? 1 : 0);
-  return bits > 0 ? bitfieldValue(kind, spec, type, bits, bigEndian) : plainFieldValue(kind, spec, member.type, bigEndian);
+  return bits > 0
+    ? bitfieldValue(kind, spec, type, bits, bigEndian)
+    : plainFieldValue(kind, spec, member.type, bigEndian);
 }
 
 /** `a[n]` at the end of a path. */
@@ -121,6 +123,8 @@ function isSigned(type: BtfType): boolean {
 /** For arrays what matters is one element: that is what an instruction loads. */
 function accessOf(spec: CoreSpec, typeId: number): CoreValue["access"] {
   let id = resolveId(spec.btf, typeId);
-  for (let type = spec.btf.type(id); type.kind === "ARRAY"; type = spec.btf.type(id)) id = resolveId(spec.btf, type.type);
+  for (let type = spec.btf.type(id); type.kind === "ARRAY"; type = spec.btf.type(id)) {
+    id = resolveId(spec.btf, type.type);
+  }
   return { size: sizeOf(spec.btf, id), type: spec.btf.type(id) };
 }

@@ -2,6 +2,7 @@
  * Functions: one spec for each function symbol of an executable section, with its relocations and what `.BTF.ext` says
  * of it. Which of them are programs follows libbpf: everything outside of `.text`, and a function that is alone.
  */
+import { SLOT_SIZE } from "../asm/insn.ts";
 import { FormatError } from "../errors.ts";
 import type { Btf } from "../btf/btf.ts";
 import type { BtfCoreInfo, BtfExtBlock, BtfFuncInfo, BtfLineInfo } from "../btf/ext.ts";
@@ -10,7 +11,6 @@ import type { ObjectFile } from "./object_file.ts";
 import type { FunctionPlace, Referents } from "./parse_relocations.ts";
 import { parseRelocations } from "./parse_relocations.ts";
 import { matchSection } from "./section_name.ts";
-import { SLOT_SIZE } from "./slots.ts";
 import type { CoreKind, CoreRelocation, FunctionSpec, LineInfo, LineRecords, ProgramSpec, Relocation } from "./spec.ts";
 
 /** `enum bpf_core_relo_kind` by number. */

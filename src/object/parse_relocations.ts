@@ -2,13 +2,15 @@
  * Relocations of instructions: what each REL entry means for the loader. One entry says "this place, that symbol"; the
  * instruction's form and the symbol's section decide what has to be put there. The rules are libbpf's.
  */
+import { InsnView, SLOT_SIZE } from "../asm/insn.ts";
+import { CALL } from "../asm/opcodes.ts";
+import { isWideLoad } from "./core_apply.ts";
 import { BPF_PSEUDO_CALL } from "../abi/defines.ts";
 import { FormatError } from "../errors.ts";
 import { R_BPF_64_32, R_BPF_64_64, SHN_UNDEF, STT_SECTION } from "../abi/elf.ts";
 import type { ElfRelocation } from "./elf_tables.ts";
 import type { ObjectFile } from "./object_file.ts";
 import { describeSymbol } from "./object_file.ts";
-import { OP_CALL, SLOT_SIZE, Slots } from "./slots.ts";
 import type { Relocation } from "./spec.ts";
 
 /** What relocations may refer to, found by earlier steps. */
@@ -31,7 +33,7 @@ export interface FunctionPlace {
 
 /** The relocations of one function, those that clang leaves out (calls within a section) included; sorted by slot. */
 export function parseRelocations(file: ObjectFile, place: FunctionPlace, referents: Referents): Relocation[] {
-  const slots = new Slots(place.insns, file.elf.endian);
+  const slots = new InsnView(place.insns, file.elf.endian);
   const relocations: Relocation[] = [];
   const entries = file.relocations.get(place.section) ?? [];
   let next = firstAtOrAfter(entries, place.offset);
@@ -42,11 +44,11 @@ export function parseRelocations(file: ObjectFile, place: FunctionPlace, referen
       next++;
       if (entry.offset !== at) fail(file, place, slot, `relocation at offset ${entry.offset} is not at an instruction`);
       relocations.push(classify(file, place, slots, slot, entry, referents));
-      if (slots.isLdimm64(slot)) slot++;
-    } else if (slots.opcode(slot) === OP_CALL && slots.src(slot) === BPF_PSEUDO_CALL) {
+      if (isWideLoad(slots, slot)) slot++;
+    } else if (slots.code(slot) === CALL && slots.src(slot) === BPF_PSEUDO_CALL) {
       const offset = at + (slots.imm(slot) + 1) * SLOT_SIZE;
       relocations.push({ kind: "call", insn: slot, section: file.keys[place.section]!, offset });
-    } else if (slots.isLdimm64(slot)) slot++;
+    } else if (isWideLoad(slots, slot)) slot++;
   }
   return relocations;
 }
@@ -54,17 +56,17 @@ export function parseRelocations(file: ObjectFile, place: FunctionPlace, referen
 function classify(
   file: ObjectFile,
   place: FunctionPlace,
-  slots: Slots,
+  slots: InsnView,
   slot: number,
   entry: ElfRelocation,
   referents: Referents,
 ): Relocation {
-  const isCall = slots.opcode(slot) === OP_CALL;
+  const isCall = slots.code(slot) === CALL;
   if (entry.type !== R_BPF_64_64 && entry.type !== R_BPF_64_32) {
     fail(file, place, slot, `relocation type ${entry.type} is not one for instructions`);
   }
-  if (!isCall && !slots.isLdimm64(slot)) {
-    fail(file, place, slot, `relocation applies to opcode 0x${slots.opcode(slot).toString(16)}, which takes none`);
+  if (!isCall && !isWideLoad(slots, slot)) {
+    fail(file, place, slot, `relocation applies to opcode 0x${slots.code(slot).toString(16)}, which takes none`);
   }
   const section = file.symbols.section(entry.symbol);
   if (section === SHN_UNDEF) return externRelocation(file, place, slots, slot, entry.symbol);
@@ -75,20 +77,20 @@ function classify(
 function externRelocation(
   file: ObjectFile,
   place: FunctionPlace,
-  slots: Slots,
+  slots: InsnView,
   slot: number,
   symbol: number,
 ): Relocation {
   const extern = file.symbols.name(symbol);
   if (extern === "") fail(file, place, slot, `relocation refers to symbol ${symbol}, which has no name and no section`);
-  if (slots.opcode(slot) === OP_CALL) return { kind: "extern_func", insn: slot, extern };
+  if (slots.code(slot) === CALL) return { kind: "extern_func", insn: slot, extern };
   return { kind: "extern_var", insn: slot, extern, offset: slots.imm(slot) };
 }
 
 function callRelocation(
   file: ObjectFile,
   place: FunctionPlace,
-  slots: Slots,
+  slots: InsnView,
   slot: number,
   symbol: number,
 ): Relocation {
@@ -105,7 +107,7 @@ function callRelocation(
 function loadRelocation(
   file: ObjectFile,
   place: FunctionPlace,
-  slots: Slots,
+  slots: InsnView,
   slot: number,
   symbol: number,
   referents: Referents,

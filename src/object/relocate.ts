@@ -3,6 +3,8 @@
  * first call, with maps, globals, externs and calls filled in, and function and line information moved along. What the
  * kernel knows (fds, addresses, BTF ids) comes as arguments. Order and encodings are libbpf's, byte for byte.
  */
+import { InsnView, SLOT_SIZE } from "../asm/insn.ts";
+import { isWideLoad } from "./core_apply.ts";
 import {
   BPF_PSEUDO_BTF_ID,
   BPF_PSEUDO_CALL,
@@ -15,7 +17,6 @@ import { FormatError } from "../errors.ts";
 import type { Btf } from "../btf/btf.ts";
 import { BTF_KIND } from "../btf/kinds.ts";
 import { poison } from "./core_apply.ts";
-import { SLOT_SIZE, Slots } from "./slots.ts";
 import type { FunctionSpec, LineRecords, ObjectSpec, ProgramSpec, Relocation } from "./spec.ts";
 
 /** Immediate of the calls that stand for a map that was not created; the map's index is added. */
@@ -140,10 +141,12 @@ export function relocateProgram(
   const last = pieces.at(-1)!;
   const insns = new Uint8Array(last.start * SLOT_SIZE + facts.code(last.fn).length);
   for (const { fn, start } of pieces) insns.set(facts.code(fn), start * SLOT_SIZE);
-  const slots = new Slots(insns, spec.endian);
+  const slots = new InsnView(insns, spec.endian);
   const starts = new Map(pieces.map((p) => [p.fn, p.start]));
   for (const piece of pieces) {
-    for (const relocation of piece.fn.relocations) relocateOne(spec, index, piece, relocation, { slots, starts, facts });
+    for (const relocation of piece.fn.relocations) {
+      relocateOne(spec, index, piece, relocation, { slots, starts, facts });
+    }
   }
   return { insns, pieces, funcInfo: buildFuncInfo(pieces), lineInfo: buildLineInfo(pieces, facts) };
 }
@@ -158,7 +161,7 @@ function layOut(functions: readonly FunctionSpec[], facts: RelocationFacts): Pie
 }
 
 interface Assembly {
-  slots: Slots;
+  slots: InsnView;
   starts: ReadonlyMap<FunctionSpec, number>;
   facts: RelocationFacts;
 }
@@ -184,7 +187,7 @@ function relocateOne(spec: ObjectSpec, index: FunctionIndex, piece: Piece, r: Re
 
 function relocateMap(
   spec: ObjectSpec,
-  slots: Slots,
+  slots: InsnView,
   slot: number,
   r: Extract<Relocation, { kind: "map" | "map_value" }>,
   facts: RelocationFacts,
@@ -196,7 +199,7 @@ function relocateMap(
   if (r.kind === "map_value") slots.setImm(slot + 1, r.offset + (facts.arenaOffset?.(r.map) ?? 0));
 }
 
-function relocateVariable(slots: Slots, slot: number, addend: number, fact: ExternFact, index: number): void {
+function relocateVariable(slots: InsnView, slot: number, addend: number, fact: ExternFact, index: number): void {
   switch (fact.kind) {
     case "kconfig":
       slots.setSrc(slot, BPF_PSEUDO_MAP_VALUE);
@@ -212,16 +215,16 @@ function relocateVariable(slots: Slots, slot: number, addend: number, fact: Exte
       return slots.setImm64(slot, fact.address === 0n ? 0n : fact.address + BigInt(addend));
     case "missing":
       // A weak symbol that is not there has address 0; code tests it before use.
-      if (slots.isLdimm64(slot)) slots.setImm64(slot, 0n);
+      if (isWideLoad(slots, slot)) slots.setImm64(slot, 0n);
       else poison(slots, slot, KFUNC_POISON + index);
   }
 }
 
-function relocateKfunc(slots: Slots, slot: number, fact: ExternFact, index: number): void {
+function relocateKfunc(slots: InsnView, slot: number, fact: ExternFact, index: number): void {
   if (fact.kind !== "btf") return poison(slots, slot, KFUNC_POISON + index);
   slots.setSrc(slot, BPF_PSEUDO_KFUNC_CALL);
   slots.setImm(slot, fact.id);
-  slots.setOffset(slot, fact.callOffset);
+  slots.setOff(slot, fact.callOffset);
 }
 
 function externIndex(spec: ObjectSpec, name: string): number {
