@@ -65,7 +65,7 @@ function fieldValue(kind: CoreKind, spec: CoreSpec | undefined, bigEndian: boole
 /** `a[n]` at the end of a path. */
 function elementValue(kind: CoreKind, spec: CoreSpec, typeId: number): CoreValue {
   if (kind === "FIELD_BYTE_OFFSET") {
-    return { value: BigInt(spec.bitOffset / 8), access: accessOf(spec, typeId), validate: true };
+    return { value: BigInt(Math.floor(spec.bitOffset / 8)), access: accessOf(spec, typeId), validate: true };
   }
   if (kind === "FIELD_BYTE_SIZE") return plain(sizeOf(spec.btf, typeId));
   throw new FormatError(where(spec.btf, typeId), `CO-RE ${kind} does not apply to elements of arrays`);
