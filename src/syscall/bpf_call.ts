@@ -42,6 +42,12 @@ export function bpfRaw(command: number, attrAddress: number, size: number): numb
   }
 }
 
+/** The same without a retry. */
+export function bpfOnce(command: number, attrAddress: number, size: number): number {
+  const rt = runtime();
+  return rt.syscall(SYSCALLS[rt.arch].bpf, command, attrAddress, size);
+}
+
 /** An attribute in the arena, ready for a call. */
 export interface PreparedAttr extends Block {
   /** Bytes to pass: up to the last field that is not zero. */
@@ -74,6 +80,8 @@ function resolvePointers(scope: Scope, fields: Fields, input: object): StructInp
 export function callPrepared(command: BpfCommand, attr: PreparedAttr, minSize = 0): number {
   const number = BPF_COMMANDS[command]!;
   const size = Math.max(attr.used, minSize);
+  // A batch that was interrupted has moved its cursor and written its count: the caller goes on from there.
+  if (command.endsWith("_BATCH")) return bpfOnce(number, attr.address, size);
   let result = bpfRaw(number, attr.address, size);
   if (command !== "BPF_PROG_LOAD") return result;
   for (let attempt = 1; result === -EAGAIN && attempt < PROG_LOAD_ATTEMPTS; attempt++) {

@@ -2,7 +2,7 @@
  * The map commands of bpf(2). Keys and values are bytes; src/maps adds types and a faster path for elements.
  * https://docs.kernel.org/userspace-api/ebpf/syscall.html
  */
-import { EFAULT, ENOENT, ENOSPC } from "../abi/errno.gen.ts";
+import { EFAULT, EINTR, ENOENT, ENOSPC } from "../abi/errno.gen.ts";
 import { type Action, bpfCall, bpfFd, type BpfInput, bpfTry, callPrepared, checkBpf, prepareAttr } from "./bpf_call.ts";
 import type { Fd } from "./fd.ts";
 import { arena } from "./memory.ts";
@@ -92,7 +92,7 @@ export interface BatchResult {
   count: number;
   /** Nothing follows. */
   done: boolean;
-  /** 0, or the errno that stopped it: ENOSPC if a hash bucket is larger than the room given. */
+  /** 0, or the errno that stopped it: ENOSPC if a hash bucket is larger than the room given, EINTR to go on. */
   errno: number;
 }
 
@@ -121,7 +121,7 @@ export function mapLookupBatch(
     elem_flags: options.elemFlags ?? 0,
   });
   const result = callPrepared(command, attr);
-  if (result < 0 && result !== -ENOENT && result !== -ENOSPC) checkBpf(result, command, "read the map in batches");
+  if (result < 0 && ![-ENOENT, -ENOSPC, -EINTR].includes(result)) checkBpf(result, command, "read the map in batches");
   const count = attr.view.getUint32(32, true);
   room.cursor.set(cursor.bytes);
   room.keys.set(keys.bytes);

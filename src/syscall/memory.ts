@@ -278,13 +278,13 @@ export class Pool {
   #chunk: Mapping | undefined;
   #offset = 0;
 
-  /** A zeroed block that its owner gives back by closing it. */
-  alloc(size: number): OwnedBlock {
+  /** A block that its owner gives back by closing it; zeroed unless told otherwise. */
+  alloc(size: number, options: { zero?: boolean } = {}): OwnedBlock {
     if (size > CHUNK / 4) return new OwnedBlock(undefined, Mapping.anonymous(size), size);
     let rounded = 64;
     while (rounded < size) rounded *= 2;
     const block = this.#free.get(rounded)?.pop() ?? this.#carve(rounded);
-    block.bytes.fill(0);
+    if (options.zero !== false) block.bytes.fill(0);
     return new OwnedBlock(this, block, size);
   }
 
