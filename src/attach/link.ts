@@ -1,0 +1,137 @@
+/**
+ * An attachment. Behind it is a BPF link, or what older kernels have instead: perf events, a netlink filter, a program
+ * attached to a cgroup. All of them end when the object is disposed; what the kernel would keep is taken back then.
+ */
+import { bpf_link_type } from "../abi/bpf.gen.ts";
+import { NotSupportedError } from "../errors.ts";
+import { bpfCall, linkDetach, type LinkInfo, linkInfo, objGet, objPin } from "../syscall/bpf.ts";
+import type { Fd } from "../syscall/fd.ts";
+import { unlink } from "../syscall/files.ts";
+
+/** What a link is made of. */
+export interface LinkParts {
+  /** What it is attached to, as errors print it: `kprobe "do_sys_openat2"`. */
+  readonly what: string;
+  /** The BPF links; more than one where one hook needs several (a perf event on each CPU). */
+  readonly links?: readonly Fd[];
+  /** Descriptors that keep it attached besides: perf events, a copy of the program's. */
+  readonly kept?: readonly Fd[];
+  /** Takes back what closing descriptors does not. Runs once, before they are closed. */
+  readonly undo?: (() => void) | undefined;
+}
+
+/**
+ * A program attached to something, until it is disposed. A link that is not disposed ends with the process, unless it
+ * is pinned. Attachments without a BPF link (see `fd`) that the kernel keeps on its own are named in docs/attach.md.
+ */
+export class Link implements Disposable {
+  /** What it is attached to: `tracepoint "syscalls:sys_enter_openat"`. */
+  readonly what: string;
+  readonly #links: readonly Fd[];
+  readonly #kept: readonly Fd[];
+  #undo: (() => void) | undefined;
+  #closed = false;
+
+  constructor(parts: LinkParts) {
+    this.what = parts.what;
+    this.#links = parts.links ?? [];
+    this.#kept = parts.kept ?? [];
+    this.#undo = parts.undo;
+  }
+
+  /** Opens a pinned link. Throws `SyscallError`. */
+  static open(path: string): Link {
+    return new Link({ what: `pin "${path}"`, links: [objGet(path)] });
+  }
+
+  /** The BPF link's file descriptor; undefined if this kernel attached in another way. */
+  get fd(): number | undefined {
+    return this.#closed ? undefined : this.#links[0]?.number;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** What the kernel says of the link. Throws `NotSupportedError` if it is no BPF link. */
+  get info(): LinkInfo {
+    return linkInfo(this.#only("show information of"));
+  }
+
+  /** The link's number, as `bpftool link` prints it. */
+  get id(): number {
+    return this.info.id;
+  }
+
+  /** Its type in the kernel's spelling without prefix: `KPROBE_MULTI`; a number if it is newer than waggle. */
+  get type(): string {
+    const { type } = this.info;
+    return bpf_link_type[type]?.replace("BPF_LINK_TYPE_", "") ?? String(type);
+  }
+
+  /**
+   * Pins the link below a bpf file system, so that it outlives the process. Throws `NotSupportedError` if it is no BPF
+   * link, and `SyscallError`.
+   */
+  pin(path: string): void {
+    objPin(this.#only("pin"), path);
+  }
+
+  /** Removes a pin. The attachment lives on while this object does. */
+  unpin(path: string): void {
+    unlink(path);
+  }
+
+  /**
+   * Puts another program of the same type in place, without a moment in between. `old` makes it fail if that program is
+   * not the one there now. Throws `NotSupportedError` if it is no BPF link, and `SyscallError`.
+   */
+  update(program: { readonly fd: number }, old?: { readonly fd: number }): void {
+    const fd = this.#only("update");
+    const BPF_F_REPLACE = 4;
+    const replaced = old === undefined ? {} : { old_prog_fd: old.fd, flags: BPF_F_REPLACE };
+    bpfCall("BPF_LINK_UPDATE", { link_fd: fd, new_prog_fd: program.fd, ...replaced }, `update ${this.what}`);
+  }
+
+  /**
+   * Ends the attachment, also for other holders of the link. The kernel can do that for cgroup, network namespace, XDP,
+   * tcx and a few more; links of other kinds end when the last holder closes them: use `close`.
+   */
+  detach(): void {
+    if (this.#closed) return;
+    if (this.#links.length === 0) return this.close();
+    for (const link of this.#links) linkDetach(link.number);
+  }
+
+  /** Ends the attachment, unless it is pinned or held elsewhere. A second call does nothing. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const undo = this.#undo;
+    this.#undo = undefined;
+    try {
+      undo?.();
+    } finally {
+      for (const fd of this.#links) fd.close();
+      for (const fd of this.#kept) fd.close();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #only(action: string): number {
+    if (this.#closed) throw new TypeError(`Cannot ${action} ${this.what}: the link is closed`);
+    const [link, ...more] = this.#links;
+    if (link === undefined || more.length > 0) {
+      throw new NotSupportedError(`${action} ${this.what}`, {
+        message: `Cannot ${action} ${this.what}: ${
+          more.length > 0 ? `it has ${more.length + 1} links` : "it is no BPF link"
+        }`,
+        hint: more.length > 0 ? undefined : "this kernel or hook attaches without a link",
+      });
+    }
+    return link.number;
+  }
+}

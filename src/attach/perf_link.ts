@@ -1,0 +1,93 @@
+/**
+ * Programs on perf events: kprobe, uprobe, tracepoint and sampling all end here. A BPF link where the kernel has one
+ * (5.15), else an ioctl, which lasts as long as the event's descriptor.
+ */
+import { BPF_PERF_EVENT } from "../abi/bpf.gen.ts";
+import { EBADF, EINVAL, ENOTSUPP, EOPNOTSUPP } from "../abi/errno.gen.ts";
+import { NotSupportedError } from "../errors.ts";
+import type { Fd } from "../syscall/fd.ts";
+import { perfEnable, perfSetBpf } from "../syscall/perf_event.ts";
+import { type Runtime, runtime } from "../syscall/runtime/mod.ts";
+import { linkError, makeAll, tryLink } from "./attempt.ts";
+import { Link } from "./link.ts";
+import type { AttachableProgram, Cookie, ProbeMode } from "./types.ts";
+
+export interface PerfLinkOptions {
+  readonly what: string;
+  readonly cookie?: Cookie | undefined;
+  /** `perf` and `legacy`: by ioctl. */
+  readonly mode?: ProbeMode | undefined;
+  /** Takes back what lies under the event (a probe in tracefs). */
+  readonly undo?: (() => void) | undefined;
+  /** What an errno of BPF_LINK_CREATE means here. */
+  readonly hint?: (errno: number) => string | undefined;
+}
+
+/**
+ * Attaches the program to events that this call takes over: they are closed when it throws and when the link is
+ * disposed. Throws `SyscallError`, and `NotSupportedError` for a cookie on a kernel without perf links.
+ */
+export function attachPerfEvents(prog: AttachableProgram, events: readonly Fd[], options: PerfLinkOptions): Link {
+  const { mode = "auto", undo } = options;
+  let links: Fd[] = [];
+  try {
+    const linked = mode === "auto" || mode === "link" ? linkEvents(prog, events, options) : undefined;
+    if (linked !== undefined) {
+      links = linked;
+      // The link holds the event; the descriptor is no longer needed once it is enabled.
+      for (const event of events) perfEnable(event.number);
+      for (const event of events) event.close();
+      return new Link({ what: options.what, links, undo: undoAfter(links, undo) });
+    }
+    for (const event of events) {
+      perfSetBpf(event.number, prog.fd);
+      perfEnable(event.number);
+    }
+    return new Link({ what: options.what, kept: events, undo: undoAfter(events, undo) });
+  } catch (error) {
+    for (const fd of [...links, ...events]) fd.close();
+    undo?.();
+    throw error;
+  }
+}
+
+/** The kernel does not remove a probe in tracefs while an event uses it. */
+function undoAfter(fds: readonly Fd[], undo: (() => void) | undefined): (() => void) | undefined {
+  if (undo === undefined) return undefined;
+  return () => {
+    for (const fd of fds) fd.close();
+    undo();
+  };
+}
+
+/** Undefined if the kernel has no perf links. */
+function linkEvents(prog: AttachableProgram, events: readonly Fd[], options: PerfLinkOptions): Fd[] | undefined {
+  if (!hasPerfLink()) {
+    if (options.cookie === undefined && options.mode !== "link") return undefined;
+    throw new NotSupportedError(options.cookie === undefined ? "a link of a perf event" : "a cookie of a perf event", {
+      since: "5.15",
+    });
+  }
+  return makeAll(events, (event) => {
+    const link = tryLink({
+      prog_fd: prog.fd,
+      target_fd: event.number,
+      attach_type: BPF_PERF_EVENT,
+      "perf_event.bpf_cookie": options.cookie,
+    });
+    return typeof link === "number" ? linkError(prog, options.what, link, options.hint?.(-link)) : link;
+  });
+}
+
+const answers: WeakMap<Runtime, boolean> = new WeakMap();
+
+/** A kernel that knows BPF_PERF_EVENT looks at the descriptor (EBADF); one that does not refuses the type (EINVAL). */
+function hasPerfLink(): boolean {
+  const known = answers.get(runtime());
+  if (known !== undefined) return known;
+  const result = tryLink({ prog_fd: 0x7fffffff, target_fd: 0x7fffffff, attach_type: BPF_PERF_EVENT });
+  if (typeof result !== "number") throw new TypeError("Cannot probe for perf links: a link of nothing was made");
+  const answer = result === -EBADF;
+  if (answer || [EINVAL, ENOTSUPP, EOPNOTSUPP].includes(-result)) answers.set(runtime(), answer);
+  return answer;
+}

@@ -1,0 +1,290 @@
+/**
+ * What attaching takes: a program as `load` gives it, the parsed target of its section name, and options. Types only.
+ * Every hook's options are plain objects; what the section name already says may be left out of them.
+ */
+import type { SectionTarget } from "../object/section_name.ts";
+import type { SectionDef } from "../object/sections.ts";
+import type { Link } from "./link.ts";
+
+/** A loaded program, as far as attaching needs it. */
+export interface AttachableProgram {
+  readonly name: string;
+  /** An open file descriptor; the caller keeps it. */
+  readonly fd: number;
+  /** BPF_PROG_TYPE_*. */
+  readonly type: number;
+  /** What it was loaded with: a BPF_* attach type, or 0. */
+  readonly expectedAttachType: number;
+  /** As in the object file. */
+  readonly sectionName: string;
+  /** Row of the section table; undefined for a name that is in no row. */
+  readonly def: SectionDef | undefined;
+  /** What follows the section's base: `syscalls/sys_enter_openat`. */
+  readonly target: string;
+  /** BTF id of what it attaches to, for fentry and kin; 0 otherwise. */
+  readonly attachBtfId: number;
+}
+
+/** A 64-bit number that the program reads with `bpf_get_attach_cookie`. */
+export type Cookie = bigint | number;
+
+/** An attacher: one per attach kind, see registry.ts. */
+export interface Attacher<O extends object> {
+  /** Names of its options, to tell a misspelt one. */
+  readonly options: readonly (keyof O & string)[];
+  /** Attaches. Throws before any system call for wrong options, and leaves nothing behind when it throws. */
+  attach(prog: AttachableProgram, target: SectionTarget, options: O): Link;
+}
+
+/** How a probe reaches the kernel. `auto` takes the newest that works. */
+export type ProbeMode = "auto" | "link" | "perf" | "legacy";
+
+/** kprobe, kretprobe. */
+export interface KprobeOptions {
+  /** Kernel function. */
+  symbol?: string;
+  /** Bytes from its start; 0 for return probes. */
+  offset?: number;
+  /** At return; by default what the section name says. */
+  retprobe?: boolean;
+  /** Needs Linux 5.15. */
+  cookie?: Cookie;
+  /** `link`: perf event and BPF link (5.15); `perf`: perf event and ioctl (4.17); `legacy`: tracefs. */
+  mode?: ProbeMode;
+}
+
+/** ksyscall, kretsyscall. */
+export interface KsyscallOptions {
+  /** Name as in its man page. */
+  syscall?: string;
+  retprobe?: boolean;
+  cookie?: Cookie;
+}
+
+/** kprobe.multi, kretprobe.multi, kprobe.session (5.18). */
+export interface KprobeMultiOptions {
+  /** `*` and `?` match as in file names. */
+  pattern?: string;
+  /** Or the functions by name, or by address. */
+  symbols?: readonly string[];
+  addresses?: readonly bigint[];
+  /** One for each of `symbols` or `addresses`. */
+  cookies?: readonly Cookie[];
+  retprobe?: boolean;
+  /** At entry and return (6.10). */
+  session?: boolean;
+}
+
+/** uprobe, uretprobe. */
+export interface UprobeOptions {
+  /** A path, or the name of a library (`libc.so.6`, `libc`) or command (`bash`), which is searched for. */
+  path?: string;
+  /** Function, also with version: `memcpy@GLIBC_2.2.5`. */
+  symbol?: string;
+  /** Bytes from the function's start; without `symbol` from the start of the file. */
+  offset?: number;
+  /** Only in this process; 0: this one; left out: in all, also those that start later. */
+  pid?: number;
+  retprobe?: boolean;
+  /** Needs Linux 5.15. */
+  cookie?: Cookie;
+  /** File offset of a 16-bit counter that the kernel raises while the probe is attached (4.20). */
+  refCtrOffset?: number;
+  mode?: ProbeMode;
+}
+
+/** uprobe.multi and kin (6.6). */
+export interface UprobeMultiOptions {
+  path?: string;
+  pattern?: string;
+  symbols?: readonly string[];
+  /** File offsets. */
+  offsets?: readonly number[];
+  refCtrOffsets?: readonly number[];
+  cookies?: readonly Cookie[];
+  pid?: number;
+  retprobe?: boolean;
+  /** At entry and return (6.13). */
+  session?: boolean;
+}
+
+/** tracepoint. */
+export interface TracepointOptions {
+  category?: string;
+  name?: string;
+  /** Needs Linux 5.15. */
+  cookie?: Cookie;
+}
+
+/** raw_tracepoint. */
+export interface RawTracepointOptions {
+  name?: string;
+  /** Needs Linux 6.9. */
+  cookie?: Cookie;
+}
+
+/** fentry, fexit, fmod_ret, tp_btf, lsm: the target was fixed when the program was loaded. */
+export interface TraceOptions {
+  /** Needs Linux 5.19. */
+  cookie?: Cookie;
+}
+
+/** freplace: another target than the one at load (5.10). */
+export interface FreplaceOptions {
+  targetFd?: number;
+  /** BTF id of the function in the target's BTF. */
+  targetBtfId?: number;
+}
+
+/** iter. */
+export interface IterOptions {
+  /** Iterators over a map's elements. */
+  mapFd?: number;
+  /** The cgroup iterator (6.1), and from where to where it walks. */
+  cgroup?: { fd?: number; id?: bigint; order?: "self" | "descendants_pre" | "descendants_post" | "ancestors_up" };
+  /** The task iterators (6.1): one thread, one process, or a pidfd. */
+  task?: { tid?: number; pid?: number; pidFd?: number };
+}
+
+/** perf_event: what to sample and where. */
+export interface PerfEventOptions {
+  /** An event opened elsewhere; the other options are then left out. The caller keeps the descriptor. */
+  eventFd?: number;
+  /** A clock or counter by its name in the kernel without prefix: `cpu-clock`, `page-faults`, `cycles`, … */
+  event?: string;
+  /** Or by numbers: PERF_TYPE_* and its config. */
+  type?: number;
+  config?: Cookie;
+  /** Samples a second. */
+  frequency?: number;
+  /** Or: one sample every so many events. */
+  period?: Cookie;
+  /** These CPUs; by default all that are online. */
+  cpus?: readonly number[];
+  /** Only this process (on any CPU); 0: this one. */
+  pid?: number;
+  /** Needs Linux 5.15. */
+  cookie?: Cookie;
+}
+
+/** Where in the order of programs at one place. */
+export interface Anchor {
+  /** Program or link to come before or after; without them first (`before`) or last (`after`). */
+  before?: { progFd?: number; progId?: number; linkFd?: number; linkId?: number } | true;
+  after?: { progFd?: number; progId?: number; linkFd?: number; linkId?: number } | true;
+  /** Fail if the list changed since this revision. */
+  expectedRevision?: bigint;
+}
+
+/** xdp. */
+export interface XdpOptions {
+  /** Network device, by name or index. */
+  device?: string | number;
+  /** `auto` takes the driver's own hook if it has one. */
+  mode?: "auto" | "driver" | "generic" | "hardware";
+  /** `link` (5.9), or `netlink`; `auto` takes the newest that works. */
+  mechanism?: "auto" | "link" | "netlink";
+  /** Netlink only: take the place of a program that is there. */
+  replace?: boolean;
+}
+
+/** tc, classifier, tc/ingress, tcx/egress, … */
+export interface TcOptions extends Anchor {
+  device?: string | number;
+  /** Needed for sections that do not name it. */
+  direction?: "ingress" | "egress";
+  /** `tcx` (6.6), or `netlink`: a clsact filter; `auto`: tcx unless a netlink option is given. */
+  mechanism?: "auto" | "tcx" | "netlink";
+  /** Netlink: order among filters, 1 to 65535; chosen by the kernel if left out. */
+  priority?: number;
+  /** Netlink: number of the filter in its priority. */
+  handle?: number;
+}
+
+/** netkit/primary, netkit/peer (6.7). */
+export interface NetkitOptions extends Anchor {
+  /** The primary device of the pair. */
+  device?: string | number;
+}
+
+/** cgroup/…, cgroup_skb/…, sockops, lsm_cgroup. */
+export interface CgroupOptions extends Anchor {
+  /** Directory of the cgroup (v2), or an open descriptor of it. */
+  cgroup?: string | number;
+  /** For sections that leave it open (`cgroup/skb`): a BPF_* number. */
+  attachType?: number;
+  /** `link` (5.7), or `attach`: BPF_PROG_ATTACH; `auto` takes the newest that works. */
+  mechanism?: "auto" | "link" | "attach";
+  /** With `attach`: how it goes with programs of cgroups below. `multi` by default. */
+  share?: "exclusive" | "override" | "multi";
+}
+
+/** flow_dissector, sk_lookup. */
+export interface NetnsOptions {
+  /** Path of a network namespace or an open descriptor; this process's own by default. */
+  netns?: string | number;
+}
+
+/** netfilter (6.4). */
+export interface NetfilterOptions {
+  protocol?: "ipv4" | "ipv6";
+  hook?: "prerouting" | "input" | "forward" | "output" | "postrouting";
+  /** Lower runs first; any but the least and greatest 32-bit numbers. */
+  priority?: number;
+  /** Reassemble fragments before. */
+  defragment?: boolean;
+}
+
+/** sk_skb, sk_msg. */
+export interface SockmapOptions {
+  /** The sockmap or sockhash. */
+  mapFd?: number;
+  attachType?: number;
+  mechanism?: "auto" | "link" | "attach";
+}
+
+/** socket, sk_reuseport: a socket of this process. */
+export interface SocketOptions {
+  socketFd?: number;
+}
+
+/** socket: also as chooser of a reuseport group. */
+export interface SocketFilterOptions extends SocketOptions {
+  reuseport?: boolean;
+}
+
+/** lirc_mode2. */
+export interface LircOptions {
+  /** Device file, `/dev/lirc0`. */
+  device?: string;
+}
+
+/** Hooks without options. */
+export type NoOptions = Record<never, never>;
+
+/** The options of any hook. */
+export type AttachOptions =
+  & { /** How to attach, where the section name does not say it or another way is wanted. */ kind?: string }
+  & (
+    | KprobeOptions
+    | KsyscallOptions
+    | KprobeMultiOptions
+    | UprobeOptions
+    | UprobeMultiOptions
+    | TracepointOptions
+    | RawTracepointOptions
+    | TraceOptions
+    | FreplaceOptions
+    | IterOptions
+    | PerfEventOptions
+    | XdpOptions
+    | TcOptions
+    | NetkitOptions
+    | CgroupOptions
+    | NetnsOptions
+    | NetfilterOptions
+    | SockmapOptions
+    | SocketOptions
+    | SocketFilterOptions
+    | LircOptions
+  );
