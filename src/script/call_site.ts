@@ -10,11 +10,12 @@ import { tryReadText } from "../syscall/files.ts";
 const LARGEST_SOURCE = 4 << 20;
 
 /**
- * The site of the call of the function that calls this, `depth` frames further up. Undefined where the stack has no
- * file position or the file cannot be read.
+ * The site of the call of the function that made `stack` (by `new Error().stack`, in its own body: JavaScriptCore
+ * leaves out frames of tail calls, and Bun makes tail calls of `const x = f(); return x`). Undefined where the stack
+ * has no file position or the file cannot be read.
  */
-export function callSite(depth: number): CallSite | undefined {
-  const at = framePosition(new Error().stack ?? "", depth + 2);
+export function callSite(stack: string | undefined): CallSite | undefined {
+  const at = framePosition(stack ?? "", 1);
   if (at === undefined) return undefined;
   const fileText = tryReadText(at.file);
   return fileText === undefined || fileText.length > LARGEST_SOURCE ? undefined : { ...at, fileText };
