@@ -2,7 +2,8 @@
  * Goal: the repository stands on its own, and what it cites can be found.
  *
  * Rules, for every text file:
- * - No absolute path of somebody's machine: /work, /root, /home/NAME, /Users/NAME.
+ * - No absolute path of somebody's machine: below the folders work and root of /, or somebody's home (me, you, user and
+ *   name are nobody).
  * - A kernel commit is cited as `Linux commit <12 hex digits> ("subject") (in vX.Y)`; a commit of another project as
  *   `PROJECT commit <hex> ("subject")`.
  * - A link into a kernel tree names a version (tag), not a branch that moves.
@@ -15,7 +16,8 @@ const TEXT = /(\.(ts|c|h|md|json|toml|sh|py)|\/(test|run|setup|init|initramfs|co
 
 /** Put together from parts, so that this file does not name them itself. */
 const MACHINE_PATH = new RegExp(
-  String.raw`(?<![\w.$}\])-])/(?:` + ["work", "root", "(?:home|Users)/\\w+"].join("|") + String.raw`)/[\w.-]+`,
+  String.raw`(?<![\w.$}\])-])/(?:` + ["work", "root", "(?:home|Users)/(?!(?:me|you|user|name)\\b)\\w+"].join("|") +
+    String.raw`)/[\w.-]+`,
   "g",
 );
 const COMMIT = /\b(\w+)?[ \t]+commit[ \t]+([0-9a-f]{7,40})\b([^\n]*(?:\n[ \t]*(?:\*|\/\/|#)?[^\n]*)?)/g;
