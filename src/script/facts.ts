@@ -1,0 +1,73 @@
+/** What the compiler asks of the machine the script runs on. Every answer is found out when it is first asked for. */
+import type { TracepointFormat } from "../abi/tracepoint_format.ts";
+import type { Btf } from "../btf/btf.ts";
+import type { CompileFacts } from "../compiler/definitions.ts";
+import { NotFoundError } from "../errors.ts";
+import { tryKernelBtf } from "../kernel/btf.ts";
+import { possibleCpus } from "../kernel/cpus.ts";
+import { type FeatureName, FEATURES, hasFeature } from "../kernel/features.ts";
+import { openTracefs, type Tracefs } from "../kernel/tracefs.ts";
+import { parseTracepointFormat } from "../kernel/tracepoint_format.ts";
+import { kernelVersion } from "../kernel/version.ts";
+import { pageSize } from "../syscall/memory.ts";
+import { runtime } from "../syscall/runtime/mod.ts";
+
+/** Facts of this machine. Dispose them after compiling: a tracefs may be open. */
+export class MachineFacts implements CompileFacts, Disposable {
+  readonly #formats = new Map<string, TracepointFormat | undefined>();
+  #tracefs: Tracefs | undefined;
+
+  get arch(): "x86_64" | "aarch64" {
+    return runtime().arch;
+  }
+
+  get kernelBtf(): Btf | undefined {
+    return tryKernelBtf();
+  }
+
+  /** ALU32 and the wide jumps came with 5.1; v4 saves little and its probe costs a program load. */
+  get cpu(): 1 | 2 | 3 | 4 {
+    const { major, minor } = kernelVersion();
+    return major > 5 || (major === 5 && minor >= 1) ? 3 : 1;
+  }
+
+  get pageSize(): number {
+    return pageSize();
+  }
+
+  get possibleCpus(): number {
+    return possibleCpus();
+  }
+
+  has(feature: string): boolean {
+    if (!FEATURES.some((row) => row.name === feature)) {
+      throw new NotFoundError(
+        "feature",
+        feature,
+        FEATURES.map((r) => r.name),
+      );
+    }
+    return hasFeature(feature as FeatureName);
+  }
+
+  tracepoint(category: string, name: string): TracepointFormat | undefined {
+    const key = `${category}:${name}`;
+    if (!this.#formats.has(key)) this.#formats.set(key, this.#read(category, name));
+    return this.#formats.get(key);
+  }
+
+  #read(category: string, name: string): TracepointFormat | undefined {
+    this.#tracefs ??= openTracefs();
+    try {
+      return parseTracepointFormat(this.#tracefs.format(category, name), category);
+    } catch (error) {
+      if (error instanceof NotFoundError) return undefined;
+      throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#tracefs?.[Symbol.dispose]();
+    this.#tracefs = undefined;
+  }
+}
