@@ -1,0 +1,61 @@
+/** uprobe.multi, uretprobe.multi, uprobe.session: one link for many functions of a file (Linux 6.6). */
+import { BPF_F_UPROBE_MULTI_RETURN, BPF_TRACE_UPROBE_MULTI, BPF_TRACE_UPROBE_SESSION } from "../abi/bpf.gen.ts";
+import { EINVAL } from "../abi/errno.gen.ts";
+import { NotFoundError } from "../errors.ts";
+import { findBinary } from "../kernel/binary_path.ts";
+import { findFunction, matchFunctions, withElf } from "../kernel/elf_symbols.ts";
+import { isReturnSection, isSessionSection } from "../object/section_name.ts";
+import { arena } from "../syscall/memory.ts";
+import { getpid } from "../syscall/process.ts";
+import { createLink, missing } from "./attempt.ts";
+import { globToRegExp } from "./glob.ts";
+import { Link } from "./link.ts";
+import type { AttachableProgram, Attacher, UprobeMultiOptions } from "./types.ts";
+
+export const uprobeMulti: Attacher<UprobeMultiOptions> = {
+  options: ["path", "pattern", "symbols", "offsets", "refCtrOffsets", "cookies", "pid", "retprobe", "session"],
+  attach(prog, target, options) {
+    const named = target.kind === "uprobe_multi" ? target : undefined;
+    const path = findBinary(options.path ?? named?.path ?? missing(prog, "path", '"libc.so.6"'));
+    const offsets = options.offsets ?? findOffsets(prog, path, options.symbols, options.pattern ?? named?.pattern);
+    const { refCtrOffsets, cookies } = options;
+    if (offsets.length === 0) throw new TypeError(`Cannot attach program "${prog.name}": no function is given`);
+    for (const [name, list] of Object.entries({ refCtrOffsets, cookies })) {
+      if (list === undefined || list.length === offsets.length) continue;
+      throw new RangeError(`Cannot attach program "${prog.name}": ${list.length} ${name} for ${offsets.length} places`);
+    }
+    const session = options.session ?? (prog.def !== undefined && isSessionSection(prog.def));
+    const retprobe = options.retprobe ?? (prog.def !== undefined && isReturnSection(prog.def));
+    const what = `${offsets.length} places in "${path}"`;
+    using scope = arena().scope();
+    const link = createLink(prog, what, {
+      attach_type: session ? BPF_TRACE_UPROBE_SESSION : BPF_TRACE_UPROBE_MULTI,
+      "uprobe_multi.path": path,
+      "uprobe_multi.offsets": scope.u64s(offsets),
+      "uprobe_multi.ref_ctr_offsets": scope.u64s(refCtrOffsets ?? []),
+      "uprobe_multi.cookies": scope.u64s(cookies ?? []),
+      "uprobe_multi.cnt": offsets.length,
+      "uprobe_multi.flags": retprobe ? BPF_F_UPROBE_MULTI_RETURN : 0,
+      // 0 means any process to the kernel, this one to people who know perf_event_open(2).
+      "uprobe_multi.pid": options.pid === 0 ? getpid() : options.pid,
+    }, (errno) => {
+      if (errno !== EINVAL) return undefined;
+      return session ? "uprobe.session needs Linux 6.13" : "uprobe.multi needs Linux 6.6";
+    });
+    return new Link({ what, links: [link] });
+  },
+};
+
+function findOffsets(
+  prog: AttachableProgram,
+  path: string,
+  symbols: readonly string[] | undefined,
+  pattern: string | undefined,
+): number[] {
+  if (symbols !== undefined) return withElf(path, (elf) => symbols.map((symbol) => findFunction(elf, symbol).offset));
+  if (pattern === undefined) missing(prog, "pattern", '"malloc*"');
+  if (!/[*?]/.test(pattern)) return withElf(path, (elf) => [findFunction(elf, pattern).offset]);
+  const found = withElf(path, (elf) => matchFunctions(elf, globToRegExp(pattern)));
+  if (found.length === 0) throw new NotFoundError("function", pattern, [], { where: `"${path}"` });
+  return found.map((place) => place.offset);
+}
