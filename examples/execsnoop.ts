@@ -1,0 +1,42 @@
+#!/usr/bin/env -S deno run --allow-ffi
+/**
+ * Prints every program being started, with its arguments.
+ *
+ *   examples/execsnoop.ts
+ *   bun run examples/execsnoop.ts
+ *
+ * The arguments are read from the new program's own memory, where the kernel has just put them in one piece.
+ *
+ * needs: root (or CAP_BPF and CAP_PERFMON), Linux 5.8
+ */
+import { bpf, bytes, interrupted, ringbuf, str, u32 } from "../mod.ts";
+
+using tracer = bpf({
+  maps: {
+    execs: ringbuf({ pid: u32, parent: u32, uid: u32, length: u32, comm: str(16), args: bytes(256) }),
+  },
+  types: { Arguments: bytes(256) },
+  programs: {
+    "tracepoint:sched:sched_process_exec"(_, { execs, task, pid, ppid, uid, comm, user, Arguments }) {
+      const mm = task().mm;
+      execs.emit({
+        pid: pid(),
+        parent: ppid(),
+        uid: uid(),
+        length: mm.arg_end - mm.arg_start,
+        comm: comm(),
+        args: user(mm.arg_start, Arguments),
+      });
+    },
+  },
+});
+
+tracer.attach();
+console.log("PID     PPID    UID   COMM             ARGUMENTS");
+for await (const e of tracer.maps.execs.read({ signal: interrupted() })) {
+  const text = new TextDecoder().decode(e.args.subarray(0, e.length));
+  const args = text.split("\0").filter((arg) => arg !== "").join(" ") + (e.length > 256 ? " ..." : "");
+  console.log(
+    `${String(e.pid).padEnd(7)} ${String(e.parent).padEnd(7)} ${String(e.uid).padEnd(5)} ${e.comm.padEnd(16)} ${args}`,
+  );
+}
