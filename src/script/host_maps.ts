@@ -1,4 +1,5 @@
 /** What the script's maps look like on the host side of a tracer: types only. */
+import type { BpfMap } from "../maps/map.ts";
 
 /** Options of reading a stream of records. */
 export interface StreamOptions {
@@ -6,33 +7,17 @@ export interface StreamOptions {
   signal?: AbortSignal;
 }
 
-/** A keyed map, used like a `Map`. Every call is one system call; iteration reads the live map. */
-export interface HostHash<K, V> extends Iterable<[K, V]> {
-  get(key: K): V | undefined;
-  set(key: K, value: V): void;
-  has(key: K): boolean;
-  /** False if the key was not there. */
-  delete(key: K): boolean;
-  keys(): IterableIterator<K>;
-  values(): IterableIterator<V>;
-  entries(): IterableIterator<[K, V]>;
-  /** Removes every entry. */
-  clear(): void;
-}
+/** A keyed map, used like a `Map`. Every call is one system call; iteration reads the live map in batches. */
+export type HostHash<K, V> = BpfMap<K, V>;
 
 /** A keyed map with one value per possible CPU. */
-export type HostPerCpuHash<K, V> = HostHash<K, V[]>;
+export type HostPerCpuHash<K, V> = BpfMap<K, V[]>;
 
-/** An array map. */
-export interface HostArray<V> extends Iterable<V> {
-  readonly length: number;
-  /** Throws `RangeError` outside the array. */
-  get(index: number): V;
-  set(index: number, value: V): void;
-}
+/** An array map: the keys are the indexes from 0. */
+export type HostArray<V> = BpfMap<number, V>;
 
 /** An array map with one element per possible CPU at each index. */
-export type HostPerCpuArray<V> = HostArray<V[]>;
+export type HostPerCpuArray<V> = BpfMap<number, V[]>;
 
 /** A queue or stack. */
 export interface HostQueue<V> {
