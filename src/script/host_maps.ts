@@ -1,11 +1,6 @@
 /** What the script's maps look like on the host side of a tracer: types only. */
 import type { BpfMap } from "../maps/map.ts";
-
-/** Options of reading a stream of records. */
-export interface StreamOptions {
-  /** Ends the loop when it is aborted. */
-  signal?: AbortSignal;
-}
+import type { RingBuffer } from "../maps/ringbuf.ts";
 
 /** A keyed map, used like a `Map`. Every call is one system call; iteration reads the live map in batches. */
 export type HostHash<K, V> = BpfMap<K, V>;
@@ -32,15 +27,11 @@ export interface HostBloomFilter<V> {
   has(value: V): boolean;
 }
 
-/** A stream of records, decoded. One reader at a time. */
-export interface HostRing<V> extends AsyncIterable<V> {
-  /** The same stream, ending when `signal` is aborted. */
-  read(options?: StreamOptions): AsyncIterableIterator<V>;
-  /** Calls `handler` for every record that is there now, without waiting. Returns how many. */
-  drain(handler: (record: V) => void): number;
-  /** Records lost because the buffer was full, as far as the kernel tells (perf event arrays). */
-  readonly lost: number;
-}
+/**
+ * A stream of records, decoded: `for await (const record of ring)`, or with an AbortSignal `ring.read({ signal })`. One
+ * reader at a time gets each record. It is a ring buffer, or a perf buffer before Linux 5.8.
+ */
+export type HostRing<V> = Pick<RingBuffer<V>, "read" | "batches" | "next" | "consume" | typeof Symbol.asyncIterator>;
 
 /** Stacks by id. */
 export interface HostStackTraces {

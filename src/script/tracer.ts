@@ -1,8 +1,8 @@
 /** What `bpf({...})` gives: a loaded object with its maps, globals and programs. Types only. */
 import type { Host, Schema } from "../bytes/layout.ts";
 import type { Diagnostic } from "../errors.ts";
+import type { ReadOptions } from "../maps/events.ts";
 import type { ObjectSpec } from "../object/spec.ts";
-import type { StreamOptions } from "./host_maps.ts";
 import type { MapKindDefinition } from "./kinds/define.ts";
 import type { GlobalKind } from "./scope.ts";
 
@@ -81,7 +81,7 @@ export interface Tracer<M, P extends string, G> extends Disposable {
   /** Detaches every program; `attach` may follow. */
   detach(): void;
   /** The lines that `print` in kernel functions made, formatted, in order for each CPU. */
-  lines(options?: StreamOptions): AsyncIterableIterator<string>;
+  lines(options?: ReadOptions): AsyncIterableIterator<string>;
   /** Unloads everything; the same as disposing it. */
   close(): void;
 }
