@@ -64,8 +64,9 @@ const GUARDS = {
     since: "5.5",
   },
   lsm: {
-    probe: () => readText("/sys/kernel/security/lsm").split(",").includes("bpf"),
-    reason: 'needs "bpf" among the active security modules',
+    probe: () =>
+      readText("/sys/kernel/security/lsm").trim().split(",").includes("bpf") && unmet("fentry") === undefined,
+    reason: 'needs "bpf" among the active security modules, and BPF trampolines',
     since: "6.1",
   },
   tracefs: {
@@ -113,6 +114,9 @@ export interface Unmet {
   /** True where a full kernel of this version has it, so that a skip would hide a defect. */
   readonly unexpected: boolean;
 }
+
+/** The names of the table's rows. */
+export const GUARD_NAMES: readonly (keyof typeof GUARDS)[] = Object.keys(GUARDS) as (keyof typeof GUARDS)[];
 
 const answers = new Map<Need, Unmet | undefined>();
 
