@@ -1,0 +1,144 @@
+/**
+ * What the BPF interpreter (bpf_vm.ts) and the IR evaluator (ir_eval.ts) share: one flat memory with a context, maps and
+ * stacks in it, and a few helpers of the kernel, so that both can be compared byte for byte.
+ */
+
+/** An array map: its values lie one behind the other in the machine's memory. */
+export interface MachineMap {
+  readonly name: string;
+  readonly valueSize: number;
+  readonly entries: number;
+  /** Address of the first value. */
+  readonly address: number;
+}
+
+const CTX = 0x1000;
+const MAPS = 0x4000;
+const STACK_TOP = 0xf000;
+const HANDLES = 0x100;
+
+export class Machine {
+  readonly memory: Uint8Array = new Uint8Array(0x10000);
+  readonly view: DataView = new DataView(this.memory.buffer);
+  readonly maps: MachineMap[] = [];
+  /** Address of the context. */
+  readonly ctx = CTX;
+  /** The next stack frame ends here. */
+  stack: number = STACK_TOP;
+  #nextMap = MAPS;
+
+  /** Adds an array map with 8-byte steps between values. */
+  addMap(name: string, valueSize: number, entries: number): MachineMap {
+    const map = { name, valueSize, entries, address: this.#nextMap };
+    this.#nextMap += Math.ceil(valueSize / 8) * 8 * entries;
+    if (this.#nextMap > STACK_TOP - 8 * 512) throw new RangeError("Too many maps for the test machine");
+    this.maps.push(map);
+    return map;
+  }
+
+  map(name: string): MachineMap {
+    const map = this.maps.find((m) => m.name === name);
+    if (map === undefined) throw new Error(`No map "${name}"`);
+    return map;
+  }
+
+  /** What a program holds as the map itself. */
+  handle(name: string): bigint {
+    return BigInt(HANDLES + this.maps.indexOf(this.map(name)));
+  }
+
+  /** The bytes of a map's values. */
+  contents(name: string): Uint8Array {
+    const { address, valueSize, entries } = this.map(name);
+    return this.memory.slice(address, address + Math.ceil(valueSize / 8) * 8 * entries);
+  }
+
+  read(address: bigint, size: number): bigint {
+    const at = this.#check(address, size);
+    switch (size) {
+      case 1:
+        return BigInt(this.view.getUint8(at));
+      case 2:
+        return BigInt(this.view.getUint16(at, true));
+      case 4:
+        return BigInt(this.view.getUint32(at, true));
+      default:
+        return this.view.getBigUint64(at, true);
+    }
+  }
+
+  write(address: bigint, size: number, value: bigint): void {
+    const at = this.#check(address, size);
+    switch (size) {
+      case 1:
+        return this.view.setUint8(at, Number(value & 0xffn));
+      case 2:
+        return this.view.setUint16(at, Number(value & 0xffffn), true);
+      case 4:
+        return this.view.setUint32(at, Number(value & 0xffffffffn), true);
+      default:
+        return this.view.setBigUint64(at, BigInt.asUintN(64, value), true);
+    }
+  }
+
+  copy(to: bigint, from: bigint, length: number): void {
+    const at = this.#check(to, length);
+    const source = this.#check(from, length);
+    this.memory.copyWithin(at, source, source + length);
+  }
+
+  /** An atomic operation; gives the old value, zero-extended. */
+  atomic(op: string, address: bigint, size: number, value: bigint, expected: bigint): bigint {
+    const bits = size * 8;
+    const old = this.read(address, size);
+    const results: Record<string, bigint> = {
+      add: old + value,
+      or: old | value,
+      and: old & value,
+      xor: old ^ value,
+      xchg: value,
+      cmpxchg: old === BigInt.asUintN(bits, expected) ? value : old,
+    };
+    this.write(address, size, BigInt.asUintN(bits, BigInt.asUintN(64, results[op]!)));
+    return old;
+  }
+
+  /** A helper by its number; the result is unsigned. */
+  helper(id: number, args: readonly bigint[]): bigint {
+    const arg = (i: number) => args[i] ?? 0n;
+    switch (id) {
+      case 1:
+        return this.#lookup(arg(0), arg(1));
+      case 2: {
+        const at = this.#lookup(arg(0), arg(1));
+        if (at === 0n) return BigInt.asUintN(64, -7n); // E2BIG
+        this.copy(at, arg(2), this.#mapOf(arg(0)).valueSize);
+        return 0n;
+      }
+      case 113: // bpf_probe_read_kernel
+        this.copy(arg(0), arg(2), Number(arg(1)));
+        return 0n;
+      default:
+        throw new Error(`No helper ${id} in the test machine`);
+    }
+  }
+
+  #mapOf(handle: bigint): MachineMap {
+    const map = this.maps[Number(handle) - HANDLES];
+    if (map === undefined) throw new Error(`${handle} is no map`);
+    return map;
+  }
+
+  #lookup(handle: bigint, key: bigint): bigint {
+    const { address, valueSize, entries } = this.#mapOf(handle);
+    const index = Number(this.read(key, 4));
+    return index < entries ? BigInt(address + index * Math.ceil(valueSize / 8) * 8) : 0n;
+  }
+
+  #check(address: bigint, size: number): number {
+    if (address < BigInt(CTX) || address + BigInt(size) > BigInt(STACK_TOP)) {
+      throw new RangeError(`Access to ${size} bytes at 0x${address.toString(16)}`);
+    }
+    return Number(address);
+  }
+}
