@@ -64,8 +64,7 @@ const GUARDS = {
     since: "5.5",
   },
   lsm: {
-    probe: () =>
-      readText("/sys/kernel/security/lsm").trim().split(",").includes("bpf") && unmet("fentry") === undefined,
+    probe: () => readText("/sys/kernel/security/lsm").trim().split(",").includes("bpf") && trampolines(),
     reason: 'needs "bpf" among the active security modules, and BPF trampolines',
     since: "6.1",
   },
@@ -240,6 +239,12 @@ function config(name: string): boolean {
     `/lib/modules/${release()}/config`,
   ];
   return places.some((path) => new RegExp(`^CONFIG_${name}=[ym]$`, "m").test(readText(path)));
+}
+
+let trampolinesWork: boolean | undefined;
+
+function trampolines(): boolean {
+  return trampolinesWork ??= existsSync("/sys/kernel/btf/vmlinux") && canLoadSocketFilter() && canAttachFentry();
 }
 
 let kallsyms: string | undefined;
