@@ -57,9 +57,7 @@ const GUARDS = {
     since: "6.12",
   },
   fentry: {
-    probe: () =>
-      existsSync("/sys/kernel/btf/vmlinux") && canLoadSocketFilter() &&
-      canAttachFentry(),
+    probe: trampolines,
     reason: "needs a kernel where BPF trampolines attach (BTF and CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS)",
     since: "5.5",
   },
