@@ -39,6 +39,11 @@ const MAX_FIELDS = 1 << 16;
 /** Structs whose bytes belong to the kernel: locks, timers, list heads. Map values hold them, users never write them. */
 const KERNEL_OWNED = /^bpf_(spin_lock|res_spin_lock|timer|wq|task_work|refcount|list_head|list_node|rb_root|rb_node)$/;
 
+/** Whether values of this type are written by the kernel only. */
+export function isKernelOwned(type: BtfType): boolean {
+  return KERNEL_OWNED.test(type.name);
+}
+
 /** The fields of the composite type `id`. */
 export function fieldsOf(btf: Btf, id: number, type: BtfComposite | BtfDatasec, codecOf: CodecOf): BtfFieldGroup {
   const budget = { left: MAX_FIELDS };
@@ -87,7 +92,7 @@ function field(
   const codec = bits === undefined ? codecOf(member.type) : bitFieldCodec(bits, target);
   if (bits === undefined && member.bitOffset % 8 !== 0) fail(btf, id, index, "does not start at a byte");
   checkInside(btf, id, index, start + codec.size, type.size);
-  const optional = KERNEL_OWNED.test(target.name);
+  const optional = isKernelOwned(target);
   return { name: member.name, offset: base + start, codec, typeId: member.type, optional };
 }
 

@@ -90,16 +90,26 @@ function checkedSize(btf: Btf, id: number, size: number): number {
   return size;
 }
 
-/**
- * Alignment in bytes; 1 for packed structs. Throws `FormatError` for what has none. Structs ask their members, so the
- * depth of nesting is bounded too.
- */
+/** Structs ask all their members, so what is known is kept: otherwise nesting would multiply. */
+const alignments = new WeakMap<Btf, Map<number, number>>();
+
+/** Alignment in bytes; 1 for packed structs. Throws `FormatError` for what has none. */
 export function alignOf(btf: Btf, id: number): number {
   return alignAt(btf, id, 0);
 }
 
 function alignAt(btf: Btf, id: number, depth: number): number {
-  if (depth > BTF_MAX_DEPTH) throw tooDeep(btf, id);
+  let known = alignments.get(btf);
+  if (known === undefined) alignments.set(btf, known = new Map());
+  let align = known.get(id);
+  if (align === undefined) {
+    if (depth > BTF_MAX_DEPTH) throw tooDeep(btf, id);
+    known.set(id, align = computeAlign(btf, id, depth));
+  }
+  return align;
+}
+
+function computeAlign(btf: Btf, id: number, depth: number): number {
   const type = btf.type(id);
   switch (type.kind) {
     case "INT":
