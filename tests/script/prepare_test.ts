@@ -58,8 +58,9 @@ const WRONG: readonly [string, WrittenDefinition, string][] = [
 ];
 
 for (const [what, definition, message] of WRONG) {
-  test(`prepare() refuses ${what}`, () =>
-    assertThrows(() => prepare(definition, undefined, FACTS), TypeError, message));
+  test(`prepare() refuses ${what}`, () => {
+    assertThrows(() => prepare(definition, undefined, FACTS), TypeError, message);
+  });
 }
 
 test("prepare() refuses functions without source", () => {
