@@ -152,8 +152,8 @@ const ROWS = {
     ops: [],
     keySize: 0,
     advice: {
-      get: "a bloom filter has no keys: use add() and has()",
-      set: "a bloom filter has no keys: use add() and has()",
+      get: "a bloom filter has no keys: use add() and mayHave()",
+      set: "a bloom filter has no keys: use add() and mayHave()",
       delete: "a bloom filter forgets nothing",
       take: "a bloom filter forgets nothing",
       list: "a bloom filter does not keep its values",

@@ -2,7 +2,15 @@
  * epoll(7) and eventfd(2): waiting for many descriptors at once, and being woken. Waiting goes through the runtime, so
  * that the event loop goes on meanwhile.
  */
-import { EFD_CLOEXEC, EFD_NONBLOCK, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLIN } from "../abi/defines.ts";
+import {
+  EFD_CLOEXEC,
+  EFD_NONBLOCK,
+  EPOLL_CLOEXEC,
+  EPOLL_CTL_ADD,
+  EPOLL_CTL_DEL,
+  EPOLL_CTL_MOD,
+  EPOLLIN,
+} from "../abi/defines.ts";
 import { EINTR } from "../abi/errno.gen.ts";
 import { Fd } from "./fd.ts";
 import { arch, call, check } from "./libc.ts";
@@ -29,15 +37,12 @@ export class Epoll implements Disposable {
 
   /** Waits for `fd` from now on. */
   add(fd: number, token: number, events: number = EPOLLIN): void {
-    using scope = arena().scope();
-    const event = scope.alloc(16);
-    event.view.setUint32(0, events >>> 0, true);
-    event.view.setUint32(this.#dataOffset, token, true);
-    check(
-      call("epoll_ctl", this.#fd.number, EPOLL_CTL_ADD, fd, event.address),
-      "epoll_ctl",
-      "Cannot wait for the buffer",
-    );
+    this.#control(EPOLL_CTL_ADD, fd, token, events);
+  }
+
+  /** Changes what is waited for, and asks anew whether it is there: how a one-shot entry is armed again. */
+  modify(fd: number, token: number, events: number): void {
+    this.#control(EPOLL_CTL_MOD, fd, token, events);
   }
 
   /** Waits for `fd` no longer. Must come before `fd` is closed: another descriptor may keep its file open. */
@@ -80,6 +85,14 @@ export class Epoll implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #control(op: number, fd: number, token: number, events: number): void {
+    using scope = arena().scope();
+    const { address, view } = scope.alloc(16);
+    view.setUint32(0, events >>> 0, true);
+    view.setUint32(this.#dataOffset, token, true);
+    check(call("epoll_ctl", this.#fd.number, op, fd, address), "epoll_ctl", "Cannot wait for the descriptor");
   }
 
   #free(): void {

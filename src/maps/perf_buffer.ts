@@ -1,0 +1,341 @@
+/**
+ * Reads the events that programs write to a perf event array: a ring per CPU, of kernel/events/ring_buffer.c. Order holds
+ * within a CPU only. What did not fit is counted by the kernel and reported as lost.
+ */
+import {
+  PERF_COUNT_SW_BPF_OUTPUT,
+  PERF_RECORD_LOST,
+  PERF_RECORD_SAMPLE,
+  PERF_SAMPLE_RAW,
+  PERF_TYPE_SOFTWARE,
+} from "../abi/perf.gen.ts";
+import { ENODEV } from "../abi/errno.gen.ts";
+import { perf_event_mmap_page } from "../abi/perf.ts";
+import type { Codec } from "../bytes/codec.ts";
+import { FormatError, SyscallError } from "../errors.ts";
+import { onlineCpus } from "../kernel/cpus.ts";
+import type { Fd } from "../syscall/fd.ts";
+import { type Mapping, pageSize } from "../syscall/memory.ts";
+import { perfEnable, perfEventOpen, perfMmap } from "../syscall/perf_event.ts";
+import { EventReader, type ReadOptions } from "./events.ts";
+import { fence, type RecordVisitor } from "./ring.ts";
+
+/** Options of opening a perf event array. */
+export interface PerfBufferOptions {
+  /** Pages per CPU, a power of two; 64 by default. */
+  readonly pages?: number;
+  /** Wake the reader every n-th event; 1 by default. Give readers `flushMs` for the events before the n-th. */
+  readonly wakeupEvents?: number;
+  /** The CPUs; the online ones by default. */
+  readonly cpus?: readonly number[];
+  /** Called when events of a CPU were lost. They are counted in `stats().lost` as well. */
+  readonly onLost?: (cpu: number, count: number) => void;
+}
+
+/** Numbers of a perf buffer since it was opened. */
+export interface PerfStats {
+  /** Events read. */
+  readonly records: number;
+  readonly bytes: number;
+  /** Events that did not fit, as the kernel reported them so far: it does so with the next event that fits. */
+  readonly lost: number;
+  readonly queued: number;
+  /** CPU → lost events. */
+  readonly lostByCpu: ReadonlyMap<number, number>;
+}
+
+const DATA_HEAD = perf_event_mmap_page.data_head[0];
+const DATA_TAIL = perf_event_mmap_page.data_tail[0];
+const RECORD_HEADER = 8;
+
+/** Where perf buffers put their events: a perf event array. */
+interface EventArray {
+  readonly name: string;
+  readonly maxEntries: number;
+  set(cpu: number, event: Fd): unknown;
+  delete(cpu: number): boolean;
+}
+
+/** A reader of one perf event array. */
+export class PerfBuffer<T = Uint8Array> implements AsyncIterable<T>, Disposable {
+  readonly #array: EventArray;
+  readonly #codec: Codec<T> | undefined;
+  readonly #rings: PerfRing[] = [];
+  readonly #reader: EventReader<T>;
+  readonly #onLost: ((cpu: number, count: number) => void) | undefined;
+  readonly #lost: Map<number, number> = new Map();
+  #records = 0;
+  #bytes = 0;
+  #nextRing = 0;
+  #closed = false;
+
+  /** Use `PerfEventArray.open`. */
+  constructor(array: EventArray, codec: Codec<T> | undefined, options: PerfBufferOptions) {
+    const { pages = 64, wakeupEvents = 1, onLost } = options;
+    if (pages < 1 || !Number.isInteger(Math.log2(pages))) {
+      throw new RangeError(`Cannot open "${array.name}": ${pages} pages is not a power of two`);
+    }
+    if (!Number.isInteger(wakeupEvents) || wakeupEvents < 1) {
+      throw new RangeError(`Cannot open "${array.name}": cannot wake every ${wakeupEvents} events`);
+    }
+    this.#array = array;
+    this.#codec = codec;
+    this.#onLost = onLost;
+    try {
+      for (const cpu of options.cpus ?? onlineCpus()) {
+        if (cpu >= array.maxEntries && options.cpus === undefined) continue;
+        const ring = openRing(cpu, pages, wakeupEvents);
+        if (ring === undefined) continue;
+        this.#rings.push(ring);
+        array.set(cpu, ring.fd);
+      }
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    this.#reader = new EventReader<T>({
+      fds: this.#rings.map((ring) => ring.fd.number),
+      mode: "edge",
+      drain: (out, limit) => this.#drain(this.#decoder((event) => void out.push(event)), limit),
+      busy: () => false, // the head moves when a record is complete
+    });
+  }
+
+  /** The CPUs that are read. */
+  get cpus(): number[] {
+    return this.#rings.map((ring) => ring.cpu);
+  }
+
+  /** The events, one by one. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<T> {
+    return this.#reader.read();
+  }
+
+  /** The same with options: an AbortSignal, a flush interval. */
+  read(options?: ReadOptions): AsyncIterableIterator<T> {
+    return this.#reader.read(options);
+  }
+
+  /** Arrays of the events that were there. */
+  batches(options?: ReadOptions): AsyncIterableIterator<T[]> {
+    return this.#reader.batches(options);
+  }
+
+  /** The next event, or undefined if none came within `timeoutMs`. */
+  next(timeoutMs?: number): Promise<T | undefined> {
+    return this.#reader.next(timeoutMs);
+  }
+
+  /** Calls `handler` with each event that is there; it may return false to stop. Returns how many there were. */
+  consume(handler: (event: T) => boolean | void, limit: number = Infinity): number {
+    const { count, stopped } = this.#reader.consumeQueued(handler, limit);
+    return stopped ? count : count + this.#drain(this.#decoder(handler), limit - count);
+  }
+
+  /** Calls `visit` with the bytes of each event, valid during the call only. */
+  scan(visit: RecordVisitor, limit: number = Infinity): number {
+    return this.#drain(visit, limit);
+  }
+
+  /** Events lost so far, over all CPUs. */
+  get lost(): number {
+    let total = 0;
+    for (const count of this.#lost.values()) total += count;
+    return total;
+  }
+
+  stats(): PerfStats {
+    return {
+      records: this.#records,
+      bytes: this.#bytes,
+      lost: this.lost,
+      queued: this.#reader.queued,
+      lostByCpu: new Map(this.#lost),
+    };
+  }
+
+  /** Ends all loops, takes the events out of the array and closes them. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#reader?.close();
+    for (const ring of this.#rings) {
+      try {
+        this.#array.delete(ring.cpu);
+      } catch {
+        // The array is closed already; the kernel takes events out with the descriptor that put them in.
+      }
+      ring.close();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Reads the rings in turn, starting with another one each time, so that a busy CPU does not starve the others. */
+  #drain(visit: RecordVisitor, limit: number): number {
+    if (this.#closed) throw new TypeError(`Cannot read perf buffer "${this.#array.name}": it is closed`);
+    let total = 0;
+    let stopped = false;
+    const counting: RecordVisitor = (view, offset, length) => {
+      this.#records++;
+      this.#bytes += length;
+      total++;
+      stopped = visit(view, offset, length) === false;
+      return !stopped && total < limit;
+    };
+    for (let i = 0; i < this.#rings.length && total < limit && !stopped; i++) {
+      const ring = this.#rings[(this.#nextRing + i) % this.#rings.length]!;
+      ring.scan(counting, (count) => this.#addLost(ring.cpu, count));
+    }
+    if (this.#rings.length > 0) this.#nextRing = (this.#nextRing + 1) % this.#rings.length;
+    return total;
+  }
+
+  #addLost(cpu: number, count: number): void {
+    this.#lost.set(cpu, (this.#lost.get(cpu) ?? 0) + count);
+    this.#onLost?.(cpu, count);
+  }
+
+  #decoder(handler: (event: T) => boolean | void): RecordVisitor {
+    const codec = this.#codec;
+    if (codec === undefined) {
+      return (view, offset, length) => handler(new Uint8Array(view.buffer, offset, length).slice() as T);
+    }
+    const { size } = codec;
+    return (view, offset, length) => {
+      // The kernel pads samples, so they may be longer than what the program wrote.
+      if (length < size) {
+        const where = `perf event array "${this.#array.name}"`;
+        throw new FormatError(where, `an event has ${length} bytes, but its type has ${size}`);
+      }
+      return handler(codec.read(view, offset));
+    };
+  }
+}
+
+function openRing(cpu: number, pages: number, wakeupEvents: number): PerfRing | undefined {
+  let event: Fd;
+  try {
+    event = perfEventOpen(
+      {
+        type: PERF_TYPE_SOFTWARE,
+        config: PERF_COUNT_SW_BPF_OUTPUT,
+        sample_type: PERF_SAMPLE_RAW,
+        sample_period: wakeupEvents,
+        wakeup_events: wakeupEvents,
+      },
+      { pid: -1, cpu },
+      `the perf event of CPU ${cpu}`,
+    );
+  } catch (error) {
+    if (error instanceof SyscallError && error.errno === ENODEV) return undefined; // the CPU went offline
+    throw error;
+  }
+  try {
+    const ring = new PerfRing(cpu, event, perfMmap(event.number, pages));
+    perfEnable(event.number);
+    return ring;
+  } catch (error) {
+    event.close();
+    throw error;
+  }
+}
+
+/** One CPU's ring: head written by the kernel, tail by this side. */
+class PerfRing implements Disposable {
+  readonly cpu: number;
+  readonly fd: Fd;
+  readonly #mapping: Mapping;
+  readonly #head: Int32Array;
+  readonly #tail: BigUint64Array;
+  readonly #view: DataView;
+  readonly #bytes: Uint8Array;
+  readonly #size: number;
+  readonly #dataAt: number;
+  #position: number;
+  /** Holds records that wrap. */
+  #scratch: DataView<ArrayBuffer> = new DataView(new ArrayBuffer(0));
+  #scanning = false;
+
+  constructor(cpu: number, fd: Fd, mapping: Mapping) {
+    this.cpu = cpu;
+    this.fd = fd;
+    this.#mapping = mapping;
+    this.#dataAt = pageSize();
+    this.#size = mapping.length - this.#dataAt;
+    this.#head = new Int32Array(mapping.buffer, DATA_HEAD, 1);
+    this.#tail = new BigUint64Array(mapping.buffer, DATA_TAIL, 1);
+    this.#view = new DataView(mapping.buffer);
+    this.#bytes = new Uint8Array(mapping.buffer);
+    this.#position = Number(this.#tail[0]);
+  }
+
+  /** Visits the samples that are there and reports losses; see ring.ts about ordering. */
+  scan(visit: RecordVisitor, onLost: (count: number) => void): void {
+    if (this.#scanning) throw new TypeError("Cannot read the perf buffer: it is being read by an outer call");
+    this.#scanning = true;
+    const available = (this.#head[0]! - (this.#position | 0)) >>> 0;
+    fence();
+    let [done, released] = [0, 0];
+    try {
+      while (done < available) {
+        const record = this.#offset(done);
+        const type = this.#view.getUint32(record, true);
+        const size = this.#view.getUint16(record + 6, true);
+        if (size < RECORD_HEADER) throw new FormatError("perf buffer", `a record has ${size} bytes`);
+        done += size;
+        if (!this.#record(type, record, size, visit, onLost)) break;
+        if (done - released > this.#size >> 2) this.#release(released = done);
+      }
+    } finally {
+      this.#release(done);
+      this.#position += done;
+      this.#scanning = false;
+    }
+  }
+
+  close(): void {
+    this.#mapping.close();
+    this.fd.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Gives space back to the kernel: one 64-bit store, release-ordered. */
+  #release(ahead: number): void {
+    if (ahead > 0) Atomics.store(this.#tail, 0, BigInt(this.#position + ahead));
+  }
+
+  #offset(ahead: number): number {
+    return this.#dataAt + ((this.#position + ahead) % this.#size);
+  }
+
+  #record(type: number, at: number, size: number, visit: RecordVisitor, onLost: (count: number) => void): boolean {
+    if (type !== PERF_RECORD_SAMPLE && type !== PERF_RECORD_LOST) return true;
+    let view: DataView = this.#view;
+    const end = this.#dataAt + this.#size;
+    if (at + size > end) {
+      view = this.#unwrap(at, size, end);
+      at = 0;
+    }
+    if (type === PERF_RECORD_LOST) {
+      // struct { header; u64 id; u64 lost; }
+      onLost(Number(view.getBigUint64(at + 16, true)));
+      return true;
+    }
+    // struct { header; u32 size; char data[size]; }
+    return visit(view, at + RECORD_HEADER + 4, view.getUint32(at + RECORD_HEADER, true)) !== false;
+  }
+
+  #unwrap(at: number, size: number, end: number): DataView {
+    if (this.#scratch.byteLength < size) this.#scratch = new DataView(new ArrayBuffer(1 << 16));
+    const scratch = new Uint8Array(this.#scratch.buffer);
+    scratch.set(this.#bytes.subarray(at, end));
+    scratch.set(this.#bytes.subarray(this.#dataAt, this.#dataAt + size - (end - at)), end - at);
+    return this.#scratch;
+  }
+}

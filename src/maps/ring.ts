@@ -1,0 +1,187 @@
+/**
+ * The memory of a BPF ring buffer as its reader sees it: kernel/bpf/ringbuf.c. One page with the consumer position,
+ * which this side writes; one page with the producer position and the data, mapped twice in a row, so that a record
+ * that wraps lies in one piece.
+ *
+ * Ordering. A record's data may be read only after its header was seen not busy, and the consumer position may be
+ * written only after the data was read. x86-64 keeps loads in order and loads before stores; arm64 does not. JavaScript
+ * has no load-acquire for memory like this (Bun 1.4 crashes in Atomics.load over a read-only mapping), so a piece of the
+ * ring is taken in three steps: read the headers up to the first busy one, `fence()`, read the data, then store the
+ * position with Atomics.store (stlr on arm64: everything before it is done). `fence()` stores to and loads from a
+ * private word: earlier accesses come before the store-release, that before the load-acquire, that before later
+ * accesses. It also keeps the compilers from moving loads. One fence per piece costs about 15 ns; one per record would
+ * cost as much as decoding.
+ */
+import { PROT_READ, PROT_WRITE } from "../abi/defines.ts";
+import { Mapping, pageSize } from "../syscall/memory.ts";
+
+const BUSY = 0x8000_0000 | 0;
+const DISCARD = 0x4000_0000;
+const LENGTH = 0x3fff_ffff;
+const HEADER = 8;
+
+/** Records of one piece; positions are released, and memory ordered, once per piece. */
+const PIECE_RECORDS = 256;
+
+/** Gets the bytes of a record, valid during the call. Return false to stop after it. */
+export type RecordVisitor = (view: DataView, offset: number, length: number) => boolean | void;
+
+const word = new Int32Array(new SharedArrayBuffer(4));
+
+/** Orders all memory accesses before it and after it. */
+export function fence(): void {
+  Atomics.store(word, 0, 0);
+  Atomics.load(word, 0);
+}
+
+/** Counts since the ring was opened. */
+export interface RingCounters {
+  /** Records delivered. */
+  records: number;
+  /** Bytes of them. */
+  bytes: number;
+  /** Records that the program reserved and discarded. */
+  discarded: number;
+}
+
+/** A mapped ring. */
+export class Ring implements Disposable {
+  /** Bytes of data: the map's max_entries. */
+  readonly size: number;
+  readonly counters: RingCounters = { records: 0, bytes: 0, discarded: 0 };
+  readonly #consumer: Mapping;
+  readonly #producer: Mapping;
+  readonly #consumerPosition: BigUint64Array;
+  readonly #words: Int32Array;
+  readonly #view: DataView;
+  readonly #dataAt: number;
+  readonly #mask: number;
+  readonly #pieceBytes: number;
+  /** Where reading goes on: a count of bytes that only grows; exact up to 2^53, and a year has 2^55 nanoseconds. */
+  #position: number;
+  #scanning = false;
+  readonly #offsets: Uint32Array = new Uint32Array(PIECE_RECORDS);
+  readonly #lengths: Uint32Array = new Uint32Array(PIECE_RECORDS);
+  readonly #ends: Uint32Array = new Uint32Array(PIECE_RECORDS);
+
+  /** Maps the ring of a BPF_MAP_TYPE_RINGBUF. Throws `SyscallError`. */
+  constructor(fd: number, size: number) {
+    const page = pageSize();
+    this.size = size;
+    this.#mask = size - 1;
+    this.#consumer = Mapping.ofFd(fd, page, { prot: PROT_READ | PROT_WRITE, what: "the ring's consumer page" });
+    try {
+      this.#producer = Mapping.ofFd(fd, page + 2 * size, { prot: PROT_READ, offset: page, what: "the ring's data" });
+    } catch (error) {
+      this.#consumer.close();
+      throw error;
+    }
+    this.#consumerPosition = new BigUint64Array(this.#consumer.buffer, 0, 1);
+    this.#words = new Int32Array(this.#producer.buffer);
+    this.#view = new DataView(this.#producer.buffer);
+    this.#dataAt = page;
+    this.#position = Number(this.#consumerPosition[0]);
+    // Space is given back to the producers a quarter of the ring at a time, and every 256 records.
+    this.#pieceBytes = Math.max(size >>> 2, 8);
+  }
+
+  /** Bytes written and not read yet, headers included. */
+  get available(): number {
+    return (this.#words[0]! - (this.#position | 0)) >>> 0;
+  }
+
+  /**
+   * Visits the records that are there, at most `limit`. Stops at a record that is still being written. Returns how
+   * many it visited. If `visit` throws, its record counts as read and the error passes through.
+   */
+  scan(visit: RecordVisitor, limit: number = Infinity): number {
+    if (this.#scanning) throw new TypeError("Cannot read the ring: it is being read by an outer call");
+    this.#scanning = true;
+    let total = 0;
+    try {
+      while (total < limit) {
+        const visited = this.#piece(visit, Math.min(limit - total, PIECE_RECORDS));
+        if (visited === 0) break;
+        total += visited < 0 ? ~visited : visited;
+        if (visited < 0) break;
+      }
+    } finally {
+      this.#scanning = false;
+    }
+    return total;
+  }
+
+  close(): void {
+    this.#consumer.close();
+    this.#producer.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Visits one piece. Returns the number of records, `~number` if the visitor stopped it, 0 if nothing is ready. */
+  #piece(visit: RecordVisitor, limit: number): number {
+    for (;;) {
+      const available = this.available;
+      if (available === 0) return 0;
+      const [count, end] = this.#collect(Math.min(available, this.#pieceBytes), limit);
+      if (end === 0) return 0; // the oldest record is busy
+      if (count > 0) return this.#deliver(visit, count, end);
+      this.#release(end); // nothing but discarded records: go on
+    }
+  }
+
+  /** Reads headers and fills offsets, lengths and ends (relative to the position); returns their count and the end. */
+  #collect(bytes: number, limit: number): [count: number, end: number] {
+    fence();
+    const words = this.#words;
+    const [dataAt, mask] = [this.#dataAt, this.#mask];
+    const start = this.#position | 0;
+    let [count, end] = [0, 0];
+    while (end < bytes && count < limit) {
+      const at = dataAt + ((start + end) & mask);
+      const header = words[at >>> 2]!;
+      if (header & BUSY) break;
+      const length = header & LENGTH;
+      end += (HEADER + length + 7) & ~7;
+      if (header & DISCARD) {
+        this.counters.discarded++;
+        continue;
+      }
+      this.#offsets[count] = at + HEADER;
+      this.#lengths[count] = length;
+      this.#ends[count] = end;
+      count++;
+    }
+    fence();
+    return [count, end];
+  }
+
+  #deliver(visit: RecordVisitor, count: number, end: number): number {
+    const view = this.#view;
+    const { counters } = this;
+    let done = 0;
+    let bytes = 0;
+    let stopped = true;
+    try {
+      while (done < count) {
+        const length = this.#lengths[done]!;
+        bytes += length;
+        if (visit(view, this.#offsets[done++]!, length) === false) return ~done;
+      }
+      stopped = false;
+      return count;
+    } finally {
+      counters.records += done;
+      counters.bytes += bytes;
+      this.#release(stopped ? this.#ends[done - 1]! : end);
+    }
+  }
+
+  /** Gives the first `bytes` back to the producers: one 64-bit store, release-ordered. */
+  #release(bytes: number): void {
+    this.#position += bytes;
+    Atomics.store(this.#consumerPosition, 0, BigInt(this.#position));
+  }
+}
