@@ -62,7 +62,7 @@ function undoAfter(fds: readonly Fd[], undo: (() => void) | undefined): (() => v
 
 /** Undefined if the kernel has no perf links. */
 function linkEvents(prog: AttachableProgram, events: readonly Fd[], options: PerfLinkOptions): Fd[] | undefined {
-  if (!hasPerfLink()) {
+  if (!hasPerfLink(prog)) {
     if (options.cookie === undefined && options.mode !== "link") return undefined;
     throw new NotSupportedError(options.cookie === undefined ? "a link of a perf event" : "a cookie of a perf event", {
       since: "5.15",
@@ -81,11 +81,14 @@ function linkEvents(prog: AttachableProgram, events: readonly Fd[], options: Per
 
 const answers: WeakMap<Runtime, boolean> = new WeakMap();
 
-/** A kernel that knows BPF_PERF_EVENT looks at the descriptor (EBADF); one that does not refuses the type (EINVAL). */
-function hasPerfLink(): boolean {
+/**
+ * A kernel that knows BPF_PERF_EVENT goes on to look at the event's descriptor (EBADF); one that does not refuses the
+ * attach type first (EINVAL). Both look at the program before, so it must be a real one.
+ */
+function hasPerfLink(prog: AttachableProgram): boolean {
   const known = answers.get(runtime());
   if (known !== undefined) return known;
-  const result = tryLink({ prog_fd: 0x7fffffff, target_fd: 0x7fffffff, attach_type: BPF_PERF_EVENT });
+  const result = tryLink({ prog_fd: prog.fd, target_fd: 0x7fffffff, attach_type: BPF_PERF_EVENT });
   if (typeof result !== "number") throw new TypeError("Cannot probe for perf links: a link of nothing was made");
   const answer = result === -EBADF;
   if (answer || [EINVAL, ENOTSUPP, EOPNOTSUPP].includes(-result)) answers.set(runtime(), answer);
