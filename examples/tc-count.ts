@@ -35,7 +35,7 @@ using tracer = bpf({
 });
 
 const device = process.argv[2] ?? "lo";
-tracer.attach({ interface: device });
+tracer.attach({ device });
 console.log(`Counting packets of ${device}, Ctrl-C ends.`);
 const stop = interrupted();
 for (let more = true; more;) {

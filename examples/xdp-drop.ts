@@ -31,7 +31,7 @@ using tracer = bpf({
   },
 });
 
-tracer.attach({ interface: device });
+tracer.attach({ device });
 console.log(`Dropping UDP packets to port ${port} on ${device}, Ctrl-C ends.`);
 const stop = interrupted();
 while (await pause(1, stop)) console.log(`dropped ${tracer.globals.dropped}, other UDP ${tracer.globals.passed}`);
