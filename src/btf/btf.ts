@@ -155,6 +155,11 @@ export class Btf implements DecodeSource {
     return this;
   }
 
+  /** Its own types as words in the machine's byte order, and where each starts; the last entry marks the end. Read only. */
+  raw(): { readonly words: Uint32Array; readonly offsets: Uint32Array } {
+    return { words: this.#words, offsets: this.#offsets };
+  }
+
   #noType(id: number): never {
     throw new FormatError(this.path, `type id ${id} is out of range: there are ${this.typeCount}`);
   }

@@ -28,7 +28,7 @@ export class BtfStrings {
   /** The string at `offset`; throws `FormatError` if the offset is out of range. */
   get(offset: number): string {
     if (offset === 0) return "";
-    const { bytes, start } = this.#owner(offset);
+    const { bytes, start } = this.owner(offset);
     const from = offset - start;
     let end = from;
     let all = 0;
@@ -43,13 +43,13 @@ export class BtfStrings {
    * bucket.
    */
   hash(offset: number): number {
-    const { bytes, start } = this.#owner(offset);
+    const { bytes, start } = this.owner(offset);
     return hashEssential(bytes, offset - start);
   }
 
   /** Whether the string is exactly `wanted`, which ends with a NUL. */
   equals(offset: number, wanted: Uint8Array): boolean {
-    const { bytes, start } = this.#owner(offset);
+    const { bytes, start } = this.owner(offset);
     const from = offset - start;
     for (let i = 0; i < wanted.length; i++) if (bytes[from + i] !== wanted[i]) return false;
     return true;
@@ -57,14 +57,37 @@ export class BtfStrings {
 
   /** Whether the string without its `___flavour` is `wanted`, which ends with a NUL. */
   equalsEssential(offset: number, wanted: Uint8Array): boolean {
-    const { bytes, start } = this.#owner(offset);
+    const { bytes, start } = this.owner(offset);
     const from = offset - start;
     const length = wanted.length - 1;
     for (let i = 0; i < length; i++) if (bytes[from + i] !== wanted[i]) return false;
     return essentialLength(bytes, from) === length;
   }
 
-  #owner(offset: number): BtfStrings {
+  /** Whether two offsets have equal strings. */
+  same(a: number, b: number): boolean {
+    if (a === b) return true;
+    const [ownerA, ownerB] = [this.owner(a), this.owner(b)];
+    const [bytesA, bytesB] = [ownerA.bytes, ownerB.bytes];
+    for (let i = a - ownerA.start, j = b - ownerB.start;; i++, j++) {
+      if (bytesA[i] !== bytesB[j]) return false;
+      if (bytesA[i] === 0) return true;
+    }
+  }
+
+  isEmpty(offset: number): boolean {
+    const { bytes, start } = this.owner(offset);
+    return bytes[offset - start] === 0;
+  }
+
+  /** The bytes of a string, without the NUL; a view. */
+  bytesOf(offset: number): Uint8Array {
+    const { bytes, start } = this.owner(offset);
+    return bytes.subarray(offset - start, bytes.indexOf(0, offset - start));
+  }
+
+  /** The part, own or of a base, that has this offset; throws `FormatError` if there is none. */
+  owner(offset: number): BtfStrings {
     // deno-lint-ignore no-this-alias -- walks down to the base without recursion
     let owner: BtfStrings = this;
     if (!(offset >= 0 && offset < this.end)) {

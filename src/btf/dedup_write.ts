@@ -1,0 +1,110 @@
+/** The last step of deduplication: the types that stay, with new ids and only the strings they use, as a BTF. */
+import { Writer } from "../bytes/writer.ts";
+import { Btf } from "./btf.ts";
+import type { DedupResult } from "./dedup.ts";
+import type { DedupGraph } from "./dedup_graph.ts";
+import type { BtfExt, BtfExtBlock } from "./ext.ts";
+import { BTF_HEADER_SIZE, BTF_KINDS, BTF_MAGIC, BTF_TYPE_WORDS, BTF_VERSION, kindOfInfo, vlenOfInfo } from "./kinds.ts";
+
+export function writeDeduplicated(graph: DedupGraph, ext: BtfExt | undefined): DedupResult {
+  const ids = newIds(graph);
+  const strings = new UsedStrings(graph);
+  const types = writeTypes(graph, ids, strings);
+  const newExt = ext === undefined ? undefined : remapExt(ext, ids, strings);
+  const bytes = assemble(graph.btf, types, strings.toBytes());
+  return { btf: Btf.parse(bytes, { base: graph.btf.base, path: graph.btf.path }), ids, ext: newExt };
+}
+
+/** Old id → new id; those of the base do not change. */
+function newIds(graph: DedupGraph): Uint32Array {
+  const ids = new Uint32Array(graph.typeCount);
+  let next = graph.firstId;
+  for (let id = 0; id < graph.firstId; id++) ids[id] = id;
+  for (let id = graph.firstId; id < graph.typeCount; id++) if (graph.isRoot(id)) ids[id] = next++;
+  for (let id = graph.firstId; id < graph.typeCount; id++) if (!graph.isRoot(id)) ids[id] = ids[graph.find(id)]!;
+  return ids;
+}
+
+function writeTypes(graph: DedupGraph, ids: Uint32Array, strings: UsedStrings): Uint32Array {
+  const { words, starts, firstId } = graph;
+  const out = new Uint32Array(starts[graph.typeCount]! - starts[firstId]!);
+  let length = 0;
+  for (let id = firstId; id < graph.typeCount; id++) {
+    if (!graph.isRoot(id)) continue;
+    const at = starts[id]!;
+    const end = starts[id + 1]!;
+    const count = graph.childSlots(id);
+    // The words of this type are not read again.
+    for (let i = 0; i < count; i++) words[graph.slots[i]!] = ids[words[graph.slots[i]!]!]!;
+    strings.rename(words, at);
+    out.set(words.subarray(at, end), length);
+    length += end - at;
+  }
+  return out.subarray(0, length);
+}
+
+/** Interns what is used, in order of use. Strings of the base keep their offsets. */
+class UsedStrings {
+  readonly #btf: Btf;
+  readonly #writer = new Writer({ capacity: 1 << 16 });
+  readonly #start: number;
+  /** Old offset → new offset, 0 if not used yet. */
+  readonly #offsets: Uint32Array;
+  readonly #canonical: (offset: number) => number;
+
+  constructor({ btf, canonicalName }: DedupGraph) {
+    this.#btf = btf;
+    this.#start = btf.base?.strings.end ?? 0;
+    this.#offsets = new Uint32Array(btf.strings.end + 1);
+    this.#canonical = canonicalName;
+    if (this.#start === 0) this.#writer.u8(0);
+  }
+
+  offset(old: number): number {
+    if (old === 0) return 0;
+    const known = this.#offsets[old]!;
+    if (known !== 0) return known;
+    const canonical = this.#canonical(old);
+    if (canonical === 0 || canonical < this.#start) return this.#offsets[old] = canonical;
+    if (canonical !== old) return this.#offsets[old] = this.offset(canonical);
+    const offset = this.#start + this.#writer.length;
+    this.#writer.raw(this.#btf.strings.bytesOf(old)).u8(0);
+    return this.#offsets[old] = offset;
+  }
+
+  /** Puts new offsets into the words of a type. */
+  rename(words: Uint32Array, at: number): void {
+    words[at] = this.offset(words[at]!);
+    const info = words[at + 1]!;
+    const def = BTF_KINDS[kindOfInfo(info)];
+    if (def === undefined || def.elementNames.length === 0) return;
+    let slot = at + BTF_TYPE_WORDS + def.fixed + def.elementNames[0]!;
+    for (let left = vlenOfInfo(info); left > 0; left--, slot += def.element) words[slot] = this.offset(words[slot]!);
+  }
+
+  toBytes(): Uint8Array {
+    return this.#writer.toBytes();
+  }
+}
+
+function remapExt(ext: BtfExt, ids: Uint32Array, strings: UsedStrings): BtfExt {
+  const id = (old: number): number => ids[old] ?? 0;
+  const string = (old: number): number => strings.offset(old);
+  const copy = <B extends BtfExtBlock>(block: B): B => ({ ...block, insnOff: block.insnOff.slice() });
+  return {
+    endian: ext.endian,
+    funcInfo: ext.funcInfo.map((b) => ({ ...copy(b), typeId: b.typeId.map(id) })),
+    lineInfo: ext.lineInfo.map((b) => ({ ...copy(b), fileOff: b.fileOff.map(string), lineOff: b.lineOff.map(string) })),
+    core: ext.core.map((b) => ({ ...copy(b), typeId: b.typeId.map(id), accessOff: b.accessOff.map(string) })),
+  };
+}
+
+function assemble(btf: Btf, types: Uint32Array, strings: Uint8Array): Uint8Array {
+  const typeBytes = types.length * 4;
+  const writer = new Writer({ endian: btf.endian, capacity: BTF_HEADER_SIZE + typeBytes + strings.length });
+  writer.u16(BTF_MAGIC).u8(BTF_VERSION).u8(0).u32(BTF_HEADER_SIZE);
+  writer.u32(0).u32(typeBytes).u32(typeBytes).u32(strings.length);
+  if (btf.endian === "big") { for (const word of types) writer.u32(word); }
+  else writer.raw(new Uint8Array(types.buffer, types.byteOffset, typeBytes));
+  return writer.raw(strings).toBytes();
+}
