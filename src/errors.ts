@@ -55,16 +55,25 @@ export class VerifierError extends WaggleError {
   readonly summary: string;
   /** The errno of BPF_PROG_LOAD. */
   readonly errno: number;
+  /** The instructions as they were handed to the kernel, for tools that show or compare them. */
+  readonly insns: Uint8Array | undefined;
 
   constructor(
     message: string,
-    details: ErrorDetails & { program: string; log: string; summary: string; errno: number },
+    details: ErrorDetails & {
+      program: string;
+      log: string;
+      summary: string;
+      errno: number;
+      insns?: Uint8Array | undefined;
+    },
   ) {
     super(message, details);
     this.program = details.program;
     this.log = details.log;
     this.summary = details.summary;
     this.errno = details.errno;
+    this.insns = details.insns;
   }
 }
 

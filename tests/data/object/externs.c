@@ -12,7 +12,7 @@ extern char CONFIG_DEFAULT_HOSTNAME[16] __kconfig __weak;
 extern int CONFIG_WAGGLE_NO_SUCH_OPTION __kconfig __weak;
 extern unsigned long CONFIG_ILLEGAL_POINTER_VALUE __kconfig __weak;
 
-struct rq;
+struct rq { int nr_running; };
 struct task_struct {} __attribute__((preserve_access_index));
 extern const void bpf_prog_put __ksym;
 extern const void waggle_no_such_symbol __ksym __weak;
