@@ -80,7 +80,9 @@ export class EventReader<T> {
     while (this.#at >= this.#queue.length) {
       const left = end - performance.now();
       const expired = () => performance.now() >= end;
-      if (!await this.#fill(expired, left === Infinity ? undefined : Math.max(0, left))) return undefined;
+      if (await this.#fill(expired, left === Infinity ? undefined : Math.max(0, left))) continue;
+      // The last look: records without a wake-up may be there.
+      if (this.#closed || !this.#drain()) return undefined;
     }
     return this.#queue[this.#at++];
   }

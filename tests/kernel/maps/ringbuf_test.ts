@@ -1,0 +1,276 @@
+import { assert, assertEquals, assertGreater, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
+import { readdirSync, readFileSync } from "node:fs";
+import { BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP } from "../../../src/abi/bpf.gen.ts";
+import { u64 } from "../../../src/bytes/scalars.ts";
+import { FormatError } from "../../../src/errors.ts";
+import { createMap } from "../../../src/maps/create.ts";
+import type { RingBuffer } from "../../../src/maps/ringbuf.ts";
+import { kernelTest } from "../../support/harness.ts";
+import { Producer } from "./producers.ts";
+
+const NEEDS = { needs: ["kernel:5.8"] } as const;
+const PAGE = 4096;
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+function ringOf(bytes = 16 * PAGE): RingBuffer<{ seq: bigint }> {
+  return createMap({ type: "ringbuf", value: { seq: u64 }, maxEntries: bytes, name: "ring" });
+}
+
+/** Numbers from..to-1. */
+function range(from: number, to: number): number[] {
+  return Array.from({ length: to - from }, (_, i) => from + i);
+}
+
+kernelTest("`RingBuffer.consume()` gives every record once and in order", NEEDS, () => {
+  using ring = ringOf();
+  using producer = Producer.ring(ring);
+  const seen: number[] = [];
+  for (let round = 0; round < 50; round++) {
+    producer.emit(300);
+    assertEquals(ring.consume((event) => void seen.push(Number(event.seq))), 300);
+  }
+  assertEquals(seen, range(0, 15_000)); // about 13 times round the ring
+  assertEquals(ring.consume(() => {}), 0);
+  const { records, bytes, available } = ring.stats();
+  assertEquals([records, bytes, available], [15_000, 15_000 * 48, 0]);
+});
+
+kernelTest("a burst of 8 times the ring loses exactly what the kernel refused", NEEDS, () => {
+  using ring = ringOf();
+  using producer = Producer.ring(ring);
+  const RECORD = 56;
+  producer.emit(Math.floor(8 * ring.maxEntries / RECORD));
+  const { tried, refused } = producer.counts;
+  assertGreater(refused, 0);
+  const seen: number[] = [];
+  ring.consume((event) => void seen.push(Number(event.seq)));
+  assertEquals(seen.length, tried - refused);
+  assertEquals(seen, range(0, seen.length));
+  producer.emit(5); // there is room again
+  assertEquals(ring.consume(() => {}), 5);
+});
+
+kernelTest("`for await` sleeps until records come, and the event loop goes on", NEEDS, async () => {
+  using ring = ringOf();
+  using producer = Producer.ring(ring);
+  let ticks = 0;
+  const timer = setInterval(() => ticks++, 2);
+  setTimeout(() => producer.emit(3), 50);
+  setTimeout(() => producer.emit(4), 100);
+  const seen: number[] = [];
+  for await (const event of ring) {
+    seen.push(Number(event.seq));
+    if (seen.length === 7) break;
+  }
+  clearInterval(timer);
+  assertEquals(seen, range(0, 7));
+  assertGreater(ticks, 10);
+});
+
+kernelTest("`for await` wakes up when the ring was full", NEEDS, async () => {
+  using ring = ringOf(PAGE);
+  using producer = Producer.ring(ring);
+  producer.emit(1000);
+  const { tried, refused } = producer.counts;
+  const seen: number[] = [];
+  setTimeout(() => producer.emit(1), 100);
+  for await (const event of ring) {
+    seen.push(Number(event.seq));
+    if (seen.length === tried - refused + 1) break;
+  }
+  assertEquals(seen.at(-1), 1000);
+});
+
+kernelTest("a slow reader loses nothing that the kernel accepted", NEEDS, async () => {
+  using ring = ringOf();
+  using producer = Producer.ring(ring);
+  const seen: number[] = [];
+  const timer = setInterval(() => producer.emit(500), 1);
+  for await (const event of ring) {
+    seen.push(Number(event.seq));
+    if (seen.length % 300 === 0) await sleep(3);
+    if (seen.length >= 6000) break;
+  }
+  clearInterval(timer);
+  ring.consume((event) => void seen.push(Number(event.seq)));
+  const { tried, refused } = producer.counts;
+  assertEquals(seen.length, tried - refused);
+  assert(seen.every((seq, i) => i === 0 || seq > seen[i - 1]!), "out of order");
+});
+
+kernelTest("events left by one loop come in the next", NEEDS, async () => {
+  using ring = ringOf();
+  using producer = Producer.ring(ring);
+  producer.emit(10);
+  for await (const event of ring) if (event.seq === 3n) break;
+  const rest: number[] = [];
+  for await (const event of ring) if (rest.push(Number(event.seq)) === 4) break;
+  assertEquals(rest, [4, 5, 6, 7]);
+  ring.consume((event) => void rest.push(Number(event.seq)));
+  assertEquals(rest, [4, 5, 6, 7, 8, 9]);
+});
+
+kernelTest("closing the ring ends a waiting loop cleanly", NEEDS, async () => {
+  const ring = ringOf();
+  const loop = (async () => {
+    let count = 0;
+    for await (const _event of ring) count++;
+    return count;
+  })();
+  await sleep(20);
+  ring.close();
+  ring.close();
+  assertEquals(await loop, 0);
+  assertThrows(() => ring.consume(() => {}), TypeError, "closed");
+});
+
+kernelTest("an AbortSignal ends the loop and leaves the ring usable", NEEDS, async () => {
+  using ring = ringOf();
+  using producer = Producer.ring(ring);
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(), 30);
+  for await (const _event of ring.read({ signal: controller.signal })) throw new Error("there are no events");
+  for await (const _event of ring.read({ signal: controller.signal })) throw new Error("aborted before");
+  producer.emit(1);
+  assertEquals((await ring.next())?.seq, 0n);
+});
+
+kernelTest("`next()` gives up after its timeout", NEEDS, async () => {
+  using ring = ringOf();
+  using producer = Producer.ring(ring);
+  const start = performance.now();
+  assertEquals(await ring.next(40), undefined);
+  assertGreater(performance.now() - start, 30);
+  producer.emit(1);
+  assertEquals(await ring.next(40), { seq: 0n });
+});
+
+kernelTest("`batches()` gives arrays of what was there", NEEDS, async () => {
+  using ring = ringOf();
+  using producer = Producer.ring(ring);
+  producer.emit(1100);
+  const sizes: number[] = [];
+  for await (const batch of ring.batches()) {
+    sizes.push(batch.length);
+    if (sizes.length === 2) break;
+  }
+  assertEquals(sizes, [1024, 76]);
+});
+
+kernelTest("many rings share one waiter, each gets its own events", NEEDS, async () => {
+  const rings = range(0, 8).map(() => ringOf(PAGE));
+  const producers = rings.map((ring) => Producer.ring(ring));
+  const loops = rings.map(async (ring, i) => {
+    let count = 0;
+    for await (const _event of ring) if (++count === i + 1) break;
+    return count;
+  });
+  for (const [i, producer] of producers.entries()) {
+    await sleep(2);
+    producer.emit(i + 1);
+  }
+  assertEquals(await Promise.all(loops), range(1, 9));
+  for (const resource of [...rings, ...producers]) resource[Symbol.dispose]();
+});
+
+kernelTest("records written with BPF_RB_NO_WAKEUP come with flushMs, or with a forced wake-up", NEEDS, async () => {
+  using ring = ringOf();
+  using quiet = Producer.ring(ring, { flags: BPF_RB_NO_WAKEUP });
+  using loud = Producer.ring(ring, { flags: BPF_RB_FORCE_WAKEUP });
+  setTimeout(() => quiet.emit(2), 10);
+  assertEquals(await ring.next(60), { seq: 0n }); // looked for when the time was up
+  assertEquals(await ring.next(), { seq: 1n });
+  setTimeout(() => quiet.emit(1), 10);
+  for await (const event of ring.read({ flushMs: 20 })) {
+    assertEquals(event.seq, 2n);
+    break;
+  }
+  setTimeout(() => (quiet.emit(1), loud.emit(1)), 10);
+  assertEquals((await ring.next())?.seq, 3n);
+});
+
+kernelTest("`scan()` shows records in place, and may stop", NEEDS, () => {
+  using ring = ringOf();
+  using producer = Producer.ring(ring, { size: 24 });
+  producer.emit(10);
+  const seen: [number, number][] = [];
+  const stopped = ring.scan((view, offset, length) => {
+    seen.push([Number(view.getBigUint64(offset, true)), length]);
+    return seen.length < 4;
+  });
+  assertEquals([stopped, seen], [4, range(0, 4).map((i) => [i, 24])]);
+  assertEquals(ring.scan(() => {}, 2), 2);
+  assertEquals(ring.consume((event) => event.seq !== 7n), 2); // 6 and 7
+  assertEquals(ring.consume(() => {}), 2);
+});
+
+kernelTest("a handler that throws loses its record only", NEEDS, () => {
+  using ring = ringOf();
+  using producer = Producer.ring(ring);
+  producer.emit(3);
+  assertThrows(
+    () =>
+      ring.consume((event) => {
+        if (event.seq === 1n) throw new RangeError("no");
+      }),
+    RangeError,
+    "no",
+  );
+  const rest: bigint[] = [];
+  ring.consume((event) => void rest.push(event.seq));
+  assertEquals(rest, [2n]);
+});
+
+kernelTest("a record shorter than its type is a FormatError", NEEDS, () => {
+  using ring = createMap({ type: "ringbuf", value: { a: u64, b: u64 }, maxEntries: PAGE, name: "short" });
+  using producer = Producer.ring(ring, { size: 8 });
+  producer.emit(1);
+  const error = assertThrows(() => ring.consume(() => {}), FormatError, "a record has 8 bytes, but its type has 16");
+  assertInstanceOf(error, FormatError);
+});
+
+kernelTest("without a type events are bytes of their own", NEEDS, () => {
+  using ring = createMap({ type: "ringbuf", maxEntries: PAGE });
+  using producer = Producer.ring(ring, { size: 16 });
+  producer.emit(2);
+  const events: Uint8Array[] = [];
+  ring.consume((event) => void events.push(event));
+  producer.emit(200); // overwrites the ring's memory
+  assertEquals(events.map((event) => [event.length, event[0]]), [[16, 0], [16, 1]]);
+});
+
+kernelTest("an idle reader makes no wake-ups", NEEDS, async () => {
+  using ring = ringOf();
+  const loop = ring.next(1500);
+  await sleep(300);
+  const before = switches();
+  await sleep(1000);
+  const after = switches();
+  assertEquals(await loop, undefined);
+  // The runtimes' own threads (collectors, timers) account for the few there are.
+  assert(after - before < 40, `${after - before} context switches in a second`);
+});
+
+kernelTest("reading while reading is refused", NEEDS, async () => {
+  using ring = ringOf();
+  using producer = Producer.ring(ring);
+  producer.emit(2);
+  assertThrows(() => ring.consume(() => void ring.consume(() => {})), TypeError, "outer call");
+  await assertRejects(
+    async () => {
+      for await (const event of ring) throw new Error(`seq ${event.seq}`);
+    },
+    Error,
+    "seq 1",
+  );
+});
+
+/** Voluntary context switches of all threads so far. */
+function switches(): number {
+  let total = 0;
+  for (const task of readdirSync("/proc/self/task")) {
+    const text = readFileSync(`/proc/self/task/${task}/status`, "utf8");
+    total += Number(/^voluntary_ctxt_switches:\s*(\d+)/m.exec(text)?.[1] ?? 0);
+  }
+  return total;
+}
