@@ -115,25 +115,49 @@ function runtimeWords(file: string, text: string): Problem[] {
   }));
 }
 
-/** One problem for each cycle, found by depth-first search. */
+/**
+ * One problem for each set of files that reach each other: Tarjan's strongly connected components, with one way round
+ * as the text.
+ */
 function cycles(graph: ReadonlyMap<string, readonly string[]>): Problem[] {
+  const order = new Map<string, number>();
+  const low = new Map<string, number>();
+  const stack: string[] = [];
   const problems: Problem[] = [];
-  const done = new Set<string>();
-  const path: string[] = [];
   const visit = (file: string) => {
-    const start = path.indexOf(file);
-    if (start >= 0) {
-      problems.push({ file, text: `imports itself: ${[...path.slice(start), file].join(" → ")}` });
-      return;
+    order.set(file, order.size);
+    low.set(file, order.get(file)!);
+    stack.push(file);
+    for (const target of graph.get(file) ?? []) {
+      if (!graph.has(target)) continue;
+      if (!order.has(target)) visit(target);
+      if (stack.includes(target)) low.set(file, Math.min(low.get(file)!, low.get(target)!));
     }
-    if (done.has(file)) return;
-    path.push(file);
-    for (const target of graph.get(file) ?? []) visit(target);
-    path.pop();
-    done.add(file);
+    if (low.get(file) !== order.get(file)) return;
+    const component = new Set(stack.splice(stack.indexOf(file)));
+    if (component.size > 1 || graph.get(file)?.includes(file)) problems.push(cycleProblem(graph, file, component));
   };
-  for (const file of graph.keys()) visit(file);
+  for (const file of graph.keys()) if (!order.has(file)) visit(file);
   return problems;
+}
+
+/** The shortest way from `start` back to itself inside its component, by breadth-first search. */
+function cycleProblem(
+  graph: ReadonlyMap<string, readonly string[]>,
+  start: string,
+  component: ReadonlySet<string>,
+): Problem {
+  const ways: string[][] = [[start]];
+  for (const way of ways) {
+    for (const target of graph.get(way.at(-1)!) ?? []) {
+      if (target === start) {
+        const others = component.size > way.length ? ` (${component.size} files reach each other)` : "";
+        return { file: start, text: `imports itself: ${[...way, start].join(" → ")}${others}` };
+      }
+      if (component.has(target) && !ways.some((other) => other.at(-1) === target)) ways.push([...way, target]);
+    }
+  }
+  return { file: start, text: "imports itself" };
 }
 
 if (import.meta.main) runCheck("imports", checkImports);
