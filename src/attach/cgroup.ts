@@ -2,9 +2,9 @@
 import { BPF_F_ALLOW_MULTI, BPF_F_ALLOW_OVERRIDE } from "../abi/defines.ts";
 import { bpf_attach_type } from "../abi/bpf.gen.ts";
 import { E2BIG, EBADF, EINVAL } from "../abi/errno.gen.ts";
-import { bpfCall, bpfTry } from "../syscall/bpf.ts";
+import { bpfTry, checkBpf } from "../syscall/bpf.ts";
 import { dupFd, type Fd } from "../syscall/fd.ts";
-import { openFile } from "../syscall/files.ts";
+import { openFile, tryReadText } from "../syscall/files.ts";
 import { anchorFields, hasAnchor } from "./anchor.ts";
 import { attachAction, linkError, missing, tryLink } from "./attempt.ts";
 import { Link } from "./link.ts";
@@ -46,7 +46,7 @@ export const cgroup: Attacher<CgroupOptions> = {
     const hint = unknown && hasAnchor(options)
       ? "an order among a cgroup's programs needs Linux 6.17"
       : link === -EBADF
-      ? "it is not the directory of a cgroup (version 2)"
+      ? notCgroup2()
       : undefined;
     return linkError(prog, what, link, hint);
   },
@@ -76,7 +76,8 @@ function attachOld(
   const flags = SHARE[share];
   if (flags === undefined) throw new TypeError(`Cannot attach program "${prog.name}": share "${share}" does not exist`);
   const attr = { attach_bpf_fd: prog.fd, attach_type: attachType, attach_flags: flags };
-  bpfCall("BPF_PROG_ATTACH", { ...attr, target_fd: directory.number }, attachAction(prog, what));
+  const result = bpfTry("BPF_PROG_ATTACH", { ...attr, target_fd: directory.number });
+  checkBpf(result, "BPF_PROG_ATTACH", attachAction(prog, what), result === -EBADF ? notCgroup2() : undefined);
   const kept = [directory.dup(), dupFd(prog.fd)] as const;
   return new Link({
     what,
@@ -86,4 +87,10 @@ function attachOld(
       bpfTry("BPF_PROG_DETACH", { target_fd: kept[0].number, attach_bpf_fd: kept[1].number, attach_type: attachType });
     },
   });
+}
+
+function notCgroup2(): string {
+  const mounted = /^\S+ (\S+) cgroup2 /m.exec(tryReadText("/proc/self/mounts") ?? "")?.[1];
+  return "it is not the directory of a cgroup of version 2" +
+    (mounted === undefined ? ", which is not mounted here" : `: those are below ${mounted}`);
 }

@@ -1,0 +1,55 @@
+/** A network namespace of our own with a loopback device, and packets through it, by bare system calls. */
+import { AF_INET, CLONE_NEWNET, SOCK_CLOEXEC, SOCK_DGRAM } from "../../../src/abi/defines.ts";
+import { RTM_NEWLINK } from "../../../src/abi/netlink.gen.ts";
+import { ifinfomsg } from "../../../src/abi/netlink.ts";
+import { Fd } from "../../../src/syscall/fd.ts";
+import { openFile } from "../../../src/syscall/files.ts";
+import { call, check } from "../../../src/syscall/libc.ts";
+import { arena } from "../../../src/syscall/memory.ts";
+import { Netlink, NetlinkMessage } from "../../../src/syscall/netlink.ts";
+
+const IFF_UP = 1;
+
+/** Runs `fn` on this thread in a new network namespace whose loopback device is up. */
+export function inNamespace(fn: () => void): void {
+  using outer = openFile("/proc/thread-self/ns/net");
+  check(call("unshare", CLONE_NEWNET), "unshare", "Cannot make a network namespace");
+  try {
+    using netlink = new Netlink();
+    const up = NetlinkMessage.of(ifinfomsg, { ifi_index: 1, ifi_flags: IFF_UP, ifi_change: IFF_UP });
+    netlink.request(RTM_NEWLINK, 0, up, "bring up lo");
+    fn();
+  } finally {
+    check(call("setns", outer.number, CLONE_NEWNET), "setns", "Cannot leave the network namespace");
+  }
+}
+
+function sockaddr(port: number): Uint8Array {
+  const bytes = new Uint8Array(16);
+  bytes.set([AF_INET, 0, port >> 8, port & 255, 127, 0, 0, 1]);
+  return bytes;
+}
+
+/** A UDP socket, bound to a port of 127.0.0.1 if one is given. */
+export function udpSocket(port?: number): Fd {
+  const fd = new Fd(check(call("socket", AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket", "Cannot open a socket"));
+  if (port === undefined) return fd;
+  using scope = arena().scope();
+  check(call("bind", fd.number, scope.bytes(sockaddr(port)), 16), "bind", "Cannot bind");
+  return fd;
+}
+
+/** Sends one datagram to a port of 127.0.0.1; returns 0 or `-errno`. */
+export function sendUdp(port: number): number {
+  using fd = udpSocket();
+  using scope = arena().scope();
+  const data = scope.bytes(new Uint8Array([1, 2, 3, 4]));
+  return Math.min(0, call("sendto", fd.number, data, 4, 0, scope.bytes(sockaddr(port)), 16));
+}
+
+/** Whether a datagram waits in the socket; takes it. */
+export function received(socket: Fd): boolean {
+  const MSG_DONTWAIT = 0x40;
+  using scope = arena().scope();
+  return call("recvfrom", socket.number, scope.alloc(64).address, 64, MSG_DONTWAIT, 0, 0) > 0;
+}

@@ -1,0 +1,342 @@
+import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, rmdirSync } from "node:fs";
+import process from "node:process";
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM } from "../../../src/abi/defines.ts";
+import {
+  BPF_CGROUP_INET_EGRESS,
+  BPF_CGROUP_INET_INGRESS,
+  BPF_MAP_TYPE_SOCKMAP,
+  BPF_TCX_INGRESS,
+} from "../../../src/abi/bpf.gen.ts";
+import { attachFromSection, attachProgram } from "../../../src/attach/registry.ts";
+import { NotFoundError, NotSupportedError, SyscallError } from "../../../src/errors.ts";
+import { mapCreate, progInfo, progQuery } from "../../../src/syscall/bpf.ts";
+import { Fd } from "../../../src/syscall/fd.ts";
+import { openFile } from "../../../src/syscall/files.ts";
+import { call, check } from "../../../src/syscall/libc.ts";
+import { arena } from "../../../src/syscall/memory.ts";
+import { kernelTest } from "../../support/harness.ts";
+import { kernelAtLeast } from "../../support/needs.ts";
+import { inNamespace, received, sendUdp, udpSocket } from "./net.ts";
+import { CountingProgram } from "./programs.ts";
+
+const XDP_DROP = 1;
+const XDP_PASS = 2;
+const TC_ACT_OK = 0;
+const TC_ACT_SHOT = 2;
+const PORT = 9;
+
+const send = () => void sendUdp(PORT);
+/** Whether a datagram over the loopback device arrives. */
+function passes(socket: Fd): boolean {
+  sendUdp(PORT);
+  return received(socket);
+}
+
+for (const mechanism of ["auto", "link", "netlink"] as const) {
+  const needs = mechanism === "link" ? ["kernel:5.9" as const] : [];
+  kernelTest(`an xdp program drops packets while its link is open (${mechanism})`, { needs }, () => {
+    using prog = new CountingProgram("xdp", { result: XDP_DROP });
+    inNamespace(() => {
+      using socket = udpSocket(PORT);
+      assertEquals(passes(socket), true);
+      const link = attachProgram(prog, { device: "lo", mechanism, mode: "generic" });
+      assertEquals(link.fd === undefined, mechanism === "netlink");
+      assertEquals(passes(socket), false);
+      assertEquals(prog.count >= 1, true);
+      link.close();
+      assertEquals(passes(socket), true);
+    });
+  });
+}
+
+kernelTest("an xdp link by netlink leaves a program that has taken its place", {}, () => {
+  using first = new CountingProgram("xdp", { result: XDP_PASS });
+  using second = new CountingProgram("xdp", { result: XDP_PASS });
+  inNamespace(() => {
+    const link = attachProgram(first, { device: 1, mechanism: "netlink" });
+    assertThrows(() => attachProgram(second, { device: 1, mechanism: "netlink" }), SyscallError);
+    const taker = attachProgram(second, { device: 1, mechanism: "netlink", replace: true });
+    link.close();
+    assertEquals(second.during(send) >= 1, true);
+    taker.close();
+    assertEquals(second.during(send), 0);
+  });
+});
+
+kernelTest("an xdp link is replaced in place, and detached", { needs: ["kernel:5.9"] }, () => {
+  using first = new CountingProgram("xdp", { result: XDP_PASS });
+  using second = new CountingProgram("xdp", { result: XDP_PASS });
+  inNamespace(() => {
+    using link = attachProgram(first, { device: "lo" });
+    assertEquals(link.type, "XDP");
+    link.update(second, first);
+    assertThrows(() => link.update(first, first), SyscallError);
+    assertEquals([first.during(send), second.during(send) >= 1], [0, true]);
+    if (!kernelAtLeast("5.10")) return;
+    link.detach();
+    assertEquals(second.during(send), 0);
+  });
+});
+
+kernelTest("xdp options are checked before anything happens", {}, () => {
+  using prog = new CountingProgram("xdp", { result: XDP_PASS });
+  assertEquals(attachFromSection(prog), undefined);
+  assertThrows(() => attachProgram(prog), TypeError, 'option "device" is missing');
+  assertThrows(() => attachProgram(prog, { device: "loo" }), NotFoundError, 'did you mean "lo"');
+  assertThrows(() => attachProgram(prog, { device: "lo", mode: "fast" as never }), TypeError, "does not exist");
+  assertThrows(() => attachProgram(prog, { devise: "lo" } as never), TypeError, 'did you mean "device"');
+});
+
+for (const direction of ["ingress", "egress"] as const) {
+  for (const mechanism of ["auto", "tcx", "netlink"] as const) {
+    const needs = mechanism === "tcx" ? ["kernel:6.6" as const] : [];
+    kernelTest(`a tc ${direction} program drops packets while its link is open (${mechanism})`, { needs }, () => {
+      using prog = new CountingProgram("tc", { result: TC_ACT_SHOT });
+      inNamespace(() => {
+        using socket = udpSocket(PORT);
+        const link = attachProgram(prog, { device: "lo", direction, mechanism });
+        assertEquals(passes(socket), false);
+        link.close();
+        assertEquals(prog.count >= 1, true);
+        assertEquals(passes(socket), true);
+      });
+    });
+  }
+}
+
+kernelTest("a tcx program attaches before another one, and bpftool shows the order", {
+  needs: ["kernel:6.6", "tool:bpftool"],
+}, () => {
+  using first = new CountingProgram("tcx/ingress", { name: "first", result: TC_ACT_OK });
+  using second = new CountingProgram("tcx/ingress", { name: "second", result: -1 });
+  inNamespace(() => {
+    using _one = attachProgram(first, { device: "lo" });
+    assertEquals(second.during(send), 0);
+    using link = attachProgram(second, { device: "lo", before: { progFd: first.fd } });
+    const { progIds, revision } = progQuery({ target_ifindex: 1, attach_type: BPF_TCX_INGRESS });
+    assertEquals(progIds, [second, first].map((p) => progInfo(p.fd).id));
+    // TCX_NEXT goes on to the next program.
+    assertEquals([second.during(send) >= 1, first.count >= 1], [true, true]);
+    assertThrows(
+      () => attachProgram(first, { device: "lo", expectedRevision: revision + 5n, after: true }),
+      SyscallError,
+    );
+    assertThrows(() => attachProgram(first, { device: "lo", before: true, after: true }), TypeError, "only one of");
+    assertEquals(link.type, "TCX");
+  });
+});
+
+/** What tc(8) would list, by bpftool, which needs no other package. */
+function netShow(): string {
+  return spawnSync("bpftool", ["net", "show"], { encoding: "utf8" }).stdout;
+}
+
+kernelTest("a netlink filter has its priority and handle, and bpftool sees it go", {
+  needs: ["tool:bpftool"],
+}, () => {
+  using prog = new CountingProgram("classifier", { name: "by_netlink", result: TC_ACT_OK });
+  inNamespace(() => {
+    const link = attachProgram(prog, { device: "lo", direction: "ingress", priority: 7, handle: 3 });
+    using other = attachProgram(prog, { device: "lo", direction: "egress", priority: 8 });
+    assertEquals(netShow().match(/by_netlink/g)?.length, 2);
+    assertThrows(
+      () => attachProgram(prog, { device: "lo", direction: "ingress", priority: 7, handle: 3 }),
+      SyscallError,
+    );
+    link.close();
+    assertEquals(netShow().match(/by_netlink/g)?.length, 1);
+    assertEquals(prog.during(send) >= 1, true);
+    other.close();
+    assertEquals(netShow().includes("by_netlink"), false);
+  });
+});
+
+kernelTest(
+  "a netlink filter's qdisc is gone with the last link, unless it was there before",
+  { needs: ["tool:tc"] },
+  () => {
+    using prog = new CountingProgram("tc", { result: TC_ACT_OK });
+    const options = { device: "lo", direction: "ingress", mechanism: "netlink" } as const;
+    const qdiscs = () =>
+      spawnSync("tc", ["qdisc", "show", "dev", "lo"], { encoding: "utf8" }).stdout.match(/clsact/g) ?? [];
+    inNamespace(() => {
+      const link = attachProgram(prog, options);
+      assertEquals(qdiscs().length, 1);
+      link.close();
+      assertEquals(qdiscs().length, 0);
+      spawnSync("tc", ["qdisc", "add", "dev", "lo", "clsact"]);
+      attachProgram(prog, options).close();
+      assertEquals(qdiscs().length, 1);
+    });
+  },
+);
+
+kernelTest("tc options are checked before anything happens", {}, () => {
+  using prog = new CountingProgram("tc", { result: TC_ACT_OK });
+  assertThrows(() => attachProgram(prog, { device: "lo" }), TypeError, 'option "direction" is missing');
+  assertThrows(
+    () => attachProgram(prog, { device: "lo", direction: "up" as never }),
+    TypeError,
+    "neither ingress nor egress",
+  );
+  const both = { device: "lo", direction: "ingress", mechanism: "tcx", priority: 1 } as const;
+  assertThrows(() => attachProgram(prog, both), TypeError, "of netlink filters");
+  const order = { device: "lo", direction: "ingress", before: true, priority: 1 } as const;
+  assertThrows(() => attachProgram(prog, order), TypeError, "of tcx");
+});
+
+/** Where cgroup v2 is mounted: elsewhere where v1 is used beside it. */
+const CGROUP2 = /^\S+ (\S+) cgroup2 /m.exec(readFileSync("/proc/self/mounts", "utf8"))?.[1] ?? "/sys/fs/cgroup";
+const CGROUP = `${CGROUP2}/waggle-test-${process.pid}`;
+
+function withCgroup(fn: () => void): void {
+  mkdirSync(CGROUP);
+  try {
+    fn();
+  } finally {
+    rmdirSync(CGROUP);
+  }
+}
+
+/** Runs a command in the cgroup; the shell moves itself there. */
+function inCgroup(command: string): void {
+  spawnSync("/bin/sh", ["-c", `echo $$ > ${CGROUP}/cgroup.procs && exec ${command}`]);
+}
+
+const sendFromShell = () => inCgroup(`/bin/bash -c 'echo x > /dev/udp/127.0.0.1/9'`);
+
+for (const mechanism of ["auto", "link", "attach"] as const) {
+  const needs = ["cgroup2" as const, ...(mechanism === "link" ? ["kernel:5.7" as const] : [])];
+  kernelTest(
+    `a cgroup_skb program sees the packets of its cgroup while its link is open (${mechanism})`,
+    { needs },
+    () => {
+      using prog = new CountingProgram("cgroup_skb/egress", { result: 1 });
+      withCgroup(() => {
+        const link = attachProgram(prog, { cgroup: CGROUP, mechanism });
+        assertEquals(link.fd === undefined, mechanism === "attach");
+        assertEquals(prog.during(sendFromShell) >= 1, true);
+        assertEquals(prog.during(send), 0);
+        link.close();
+        assertEquals(prog.during(sendFromShell), 0);
+        using directory = openFile(CGROUP);
+        assertEquals(progQuery({ target_fd: directory.number, attach_type: BPF_CGROUP_INET_EGRESS }).progIds, []);
+      });
+    },
+  );
+}
+
+kernelTest("a cgroup/sock_create program refuses sockets", { needs: ["cgroup2"] }, () => {
+  using prog = new CountingProgram("cgroup/sock_create", { result: 0 });
+  withCgroup(() => {
+    using _link = attachProgram(prog, { cgroup: CGROUP });
+    assertEquals(prog.during(sendFromShell) >= 1, true);
+  });
+});
+
+kernelTest("bpftool shows a cgroup's link", { needs: ["cgroup2", "kernel:5.7", "tool:bpftool"] }, () => {
+  using prog = new CountingProgram("cgroup/skb", { name: "cg_shown", result: 1 });
+  withCgroup(() => {
+    assertThrows(() => attachProgram(prog, { cgroup: CGROUP }), TypeError, 'option "attachType" is missing');
+    using link = attachProgram(prog, { cgroup: CGROUP, attachType: BPF_CGROUP_INET_INGRESS });
+    const shown = spawnSync("bpftool", ["cgroup", "show", CGROUP], { encoding: "utf8" }).stdout;
+    assertNotEquals(shown.match(/cg_shown/), null, shown);
+    assertEquals(link.info["cgroup.attach_type"], BPF_CGROUP_INET_INGRESS);
+  });
+});
+
+kernelTest("what is no cgroup is refused by name", { needs: ["cgroup2"] }, () => {
+  using prog = new CountingProgram("cgroup_skb/egress", { result: 1 });
+  assertThrows(() => attachProgram(prog, { cgroup: "/tmp" }), SyscallError, 'cgroup "/tmp"');
+  assertThrows(() => attachProgram(prog, { cgroup: CGROUP2, mechanism: "link", share: "multi" }), TypeError);
+});
+
+kernelTest("a netfilter program drops packets while its link is open", { needs: ["kernel:6.4"] }, () => {
+  using prog = new CountingProgram("netfilter", { result: 0 });
+  inNamespace(() => {
+    using socket = udpSocket(PORT);
+    let link;
+    try {
+      link = attachProgram(prog, { hook: "input", priority: -5 });
+    } catch (error) {
+      // CONFIG_NETFILTER_BPF_LINK is off.
+      assertEquals(
+        (error as SyscallError).errnoName === "EINVAL" || (error as SyscallError).errnoName === "EOPNOTSUPP",
+        true,
+      );
+      return;
+    }
+    assertEquals(passes(socket), false);
+    assertEquals([link.type, link.info["netfilter.priority"]], ["NETFILTER", -5]);
+    link.close();
+    assertEquals(passes(socket), true);
+  });
+});
+
+kernelTest(
+  "an sk_lookup program runs in its network namespace while its link is open",
+  { needs: ["kernel:5.9"] },
+  () => {
+    using prog = new CountingProgram("sk_lookup", { result: 1 });
+    inNamespace(() => {
+      // The thread's namespace: /proc/self is the main thread's, which is this one.
+      const link = attachProgram(prog, { netns: "/proc/thread-self/ns/net" });
+      using _socket = udpSocket(PORT);
+      assertEquals(prog.during(send) >= 1, true);
+      assertEquals(link.type, "NETNS");
+      link.close();
+      assertEquals(prog.during(send), 0);
+    });
+  },
+);
+
+kernelTest("a socket filter drops what a socket receives while its link is open", {}, () => {
+  using prog = new CountingProgram("socket", { result: 0 });
+  inNamespace(() => {
+    using socket = udpSocket(PORT);
+    const link = attachProgram(prog, { socketFd: socket.number });
+    assertEquals(passes(socket), false);
+    assertEquals(prog.count, 1);
+    link.close();
+    assertEquals(passes(socket), true);
+    assertEquals(prog.count, 1);
+  });
+});
+
+kernelTest("a socket filter's link does nothing to another file of the same number", {}, () => {
+  using prog = new CountingProgram("socket", { result: 0 });
+  using scope = arena().scope();
+  const pair = scope.alloc(8);
+  check(call("socketpair", AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair.address), "socketpair", "Cannot make sockets");
+  const [a, b] = [new Fd(pair.view.getInt32(0, true)), new Fd(pair.view.getInt32(4, true))];
+  using other = new CountingProgram("socket", { result: 64 });
+  const link = attachProgram(prog, { socketFd: a.number });
+  a.close();
+  call("dup3", b.number, pair.view.getInt32(0, true), 0);
+  using reused = new Fd(pair.view.getInt32(0, true));
+  using kept = attachProgram(other, { socketFd: reused.number });
+  link.close();
+  assertEquals(kept.closed, false);
+  b.close();
+});
+
+kernelTest("an sk_skb program attaches to a sockmap, as a link or without", { needs: ["kernel:5.13"] }, () => {
+  using prog = new CountingProgram("sk_skb/verdict", { result: 1 });
+  using map = mapCreate({ map_type: BPF_MAP_TYPE_SOCKMAP, key_size: 4, value_size: 4, max_entries: 2 });
+  const link = attachProgram(prog, { mapFd: map.number });
+  if (kernelAtLeast("6.10")) assertEquals(link.type, "SOCKMAP");
+  link.close();
+  const old = attachProgram(prog, { mapFd: map.number, mechanism: "attach" });
+  assertEquals(old.fd, undefined);
+  old.close();
+});
+
+kernelTest("programs that do not attach say so", {}, () => {
+  using action = new CountingProgram("action");
+  assertThrows(() => attachProgram(action), NotSupportedError, 'programs of section "action" are not attached');
+  using custom = new CountingProgram("mine", { type: action.type });
+  assertThrows(() => attachProgram(custom), NotSupportedError, "is not in the table of sections");
+  assertThrows(() => attachProgram(custom, { kind: "kprob" }), NotFoundError, 'did you mean "kprobe"');
+});
