@@ -1,0 +1,74 @@
+/**
+ * What the compiler has to say: collects diagnostics of all functions of one run and turns them into one
+ * `CompileError`, with the source line and a caret under each.
+ */
+import { CompileError, type Diagnostic, nearestNames, type SourceLocation } from "../errors.ts";
+
+/** Stops the expression being compiled; the diagnostic has been recorded. */
+export class Abandon extends Error {}
+
+/** Diagnostics of one compilation. */
+export class Diagnostics {
+  readonly errors: Diagnostic[] = [];
+  readonly warnings: Diagnostic[] = [];
+  /** The same place and code twice is one mistake seen by two passes. */
+  readonly #seen = new Set<string>();
+
+  error(code: string, text: string, loc: SourceLocation | undefined, notes: readonly string[] = []): void {
+    this.#add(this.errors, { code, text, loc, notes });
+  }
+
+  warning(code: string, text: string, loc: SourceLocation | undefined, notes: readonly string[] = []): void {
+    this.#add(this.warnings, { code, text, loc, notes });
+  }
+
+  /** Throws `CompileError` if there is an error. */
+  check(name: string): void {
+    if (this.errors.length === 0) return;
+    const count = this.errors.length === 1 ? "" : ` (${this.errors.length} errors)`;
+    const text = this.errors.map(formatDiagnostic).join("\n\n");
+    throw new CompileError(`Cannot compile "${name}"${count}:\n\n${text}`, { diagnostics: this.errors });
+  }
+
+  /** A state to come back to. */
+  mark(): { errors: number; warnings: number } {
+    return { errors: this.errors.length, warnings: this.warnings.length };
+  }
+
+  /** Forgets what was said since `mark`: the function is lowered again with better knowledge. */
+  rollback(mark: { errors: number; warnings: number }): void {
+    for (const gone of [...this.errors.splice(mark.errors), ...this.warnings.splice(mark.warnings)]) this.#seen.delete(identity(gone));
+  }
+
+  #add(list: Diagnostic[], diagnostic: Diagnostic): void {
+    const id = identity(diagnostic);
+    if (this.#seen.has(id)) return;
+    this.#seen.add(id);
+    list.push(diagnostic);
+  }
+}
+
+function identity({ code, text, loc }: Diagnostic): string {
+  return `${code}|${loc?.file}|${loc?.line}|${loc?.column}|${text}`;
+}
+
+/** `file:line:column`, the message, the source line with carets, the notes. */
+export function formatDiagnostic({ code, text, loc, notes }: Diagnostic): string {
+  const lines: string[] = [];
+  if (loc === undefined) lines.push(`error ${code}: ${text}`);
+  else {
+    const number = String(loc.line);
+    const gutter = " ".repeat(number.length);
+    const before = loc.lineText.slice(0, loc.column - 1).replace(/[^\t]/g, " ");
+    lines.push(`${loc.file}:${loc.line}:${loc.column}: error ${code}: ${text}`);
+    lines.push(`  ${number} | ${loc.lineText}`, `  ${gutter} | ${before}${"^".repeat(Math.max(1, loc.length))}`);
+  }
+  for (const note of notes) lines.push(`  note: ${note}`);
+  return lines.join("\n");
+}
+
+/** `did you mean …?` as a note; none if nothing is near. */
+export function didYouMean(wanted: string, known: Iterable<string>): string[] {
+  const nearest = nearestNames(wanted, known);
+  return nearest.length === 0 ? [] : [`did you mean ${nearest.map((name) => `\`${name}\``).join(" or ")}?`];
+}

@@ -1,0 +1,72 @@
+/**
+ * What a program may do and must return, by its hook: the row of the section table, taken further. A subprogram has the
+ * hook of the program that calls it.
+ */
+import { matchSection, parseTarget, type SectionTarget } from "../../object/section_name.ts";
+import type { SectionDef } from "../../object/sections.ts";
+import type { Value } from "../ir/ir.ts";
+import type { Expr } from "../syntax/ast.ts";
+import type { Lowering } from "./lowering.ts";
+import { describe, type Val } from "./values.ts";
+
+export interface HookFacts {
+  readonly section: string;
+  readonly key: string;
+  readonly def: SectionDef | undefined;
+  readonly target: SectionTarget;
+  /** Kernel pointers it gets have types that the verifier knows. */
+  readonly typed: boolean;
+  /** Large objects may go to per-CPU memory. */
+  readonly scratch: boolean;
+  readonly defaultReturn: bigint;
+  /** The context as the function got it; undefined in subprograms that did not ask for it. */
+  ctx(f: Lowering): Value;
+  checkReturn(f: Lowering, val: Val, node: Expr): void;
+  jsGlobal(f: Lowering, name: string): Val | undefined;
+}
+
+/** What a program that returns nothing returns, by program type; undefined: it must return something itself. */
+const DEFAULT_RETURN: Readonly<Record<string, bigint | undefined>> = {
+  BPF_PROG_TYPE_XDP: undefined,
+  BPF_PROG_TYPE_SOCKET_FILTER: undefined,
+  BPF_PROG_TYPE_SK_LOOKUP: 1n,
+  BPF_PROG_TYPE_CGROUP_SKB: 1n,
+  BPF_PROG_TYPE_CGROUP_SOCK: 1n,
+  BPF_PROG_TYPE_CGROUP_SOCK_ADDR: 1n,
+  BPF_PROG_TYPE_CGROUP_SYSCTL: 1n,
+  BPF_PROG_TYPE_CGROUP_SOCKOPT: 1n,
+  BPF_PROG_TYPE_CGROUP_DEVICE: 1n,
+  BPF_PROG_TYPE_SOCK_OPS: 1n,
+  BPF_PROG_TYPE_NETFILTER: 1n,
+  BPF_PROG_TYPE_SK_MSG: 1n,
+  BPF_PROG_TYPE_SK_SKB: 1n,
+  BPF_PROG_TYPE_SK_REUSEPORT: 1n,
+};
+
+/** Program types whose kernel pointers are typed for the verifier. */
+const TYPED = new Set(["BPF_PROG_TYPE_TRACING", "BPF_PROG_TYPE_LSM", "BPF_PROG_TYPE_STRUCT_OPS"]);
+
+export function hookOf(section: string, key: string, jsGlobal: HookFacts["jsGlobal"]): HookFacts {
+  const match = matchSection(section);
+  const prog = match?.def.prog ?? "";
+  const known = Object.hasOwn(DEFAULT_RETURN, prog);
+  const fallback = known ? DEFAULT_RETURN[prog] : match?.def.expected === "BPF_LSM_CGROUP" ? 1n : 0n;
+  return {
+    section,
+    key,
+    def: match?.def,
+    target: match === undefined ? { kind: "none" } : parseTarget(match.def, match.target),
+    typed: TYPED.has(prog),
+    scratch: true,
+    defaultReturn: fallback ?? 0n,
+    ctx: (f) => f.b.param(0),
+    checkReturn(f, val, node) {
+      if (val.k === "undefined") {
+        if (fallback === undefined) f.fail("no-verdict", `a program of kind ${section.split("/")[0]} must return a verdict on every way out`, node, ["XDP_PASS lets the packet through, XDP_DROP drops it"]);
+        return;
+      }
+      if (val.k !== "int" && val.k !== "bool") f.fail("type", `a program returns an integer, this is ${describe(val)}`, node);
+    },
+    jsGlobal,
+  };
+}

@@ -1,0 +1,274 @@
+/**
+ * Loops. The verifier must see that a loop ends. A loop that counts to a constant (or tests a constant bound besides
+ * other things) becomes a plain loop, which the verifier walks through; every other one runs inside an open-coded
+ * iterator (`bpf_iter_num`, Linux 6.4), which ends it after `MAX_ITERATIONS` whatever its condition says.
+ */
+import type { DoWhile, Expr, For, ForOf, Stmt, While } from "../syntax/ast.ts";
+import { destructure } from "./assign.ts";
+import { branchOn } from "./condition.ts";
+import { lower } from "./expression.ts";
+import { hasKfunc } from "./helpers.ts";
+import { elementLayout, elementPlace, readMemory } from "./memory.ts";
+import type { Flow, JumpTarget, Lowering } from "./lowering.ts";
+import { declareName, lowerStatement } from "./statement.ts";
+import type { IntVal, RangeVal, Val } from "./values.ts";
+
+/** A plain loop may run this often; beyond it the verifier's work grows too large. */
+const MAX_PLAIN = 4096n;
+/** Where an iterator ends a loop whose bound is not known: BPF_MAX_LOOPS. */
+const MAX_ITERATIONS = 1n << 23n;
+/** Size and alignment of `struct bpf_iter_num`. */
+const ITER_SIZE = 8;
+
+/** The parts of a loop, whatever its keyword. */
+interface LoopParts {
+  readonly stmt: Stmt;
+  readonly label: string | undefined;
+  readonly test: Expr | undefined;
+  readonly testFirst: boolean;
+  readonly body: () => void;
+  readonly update: (() => void) | undefined;
+  /** Provably ends by itself. */
+  readonly bounded: boolean;
+}
+
+export function lowerFor(f: Lowering, stmt: For, label: string | undefined): void {
+  if (stmt.init?.type === "Var") lowerStatement(f, stmt.init, undefined);
+  else if (stmt.init !== undefined) lower(f, stmt.init, false);
+  const { update } = stmt;
+  lowerLoop(f, {
+    stmt,
+    label,
+    test: stmt.test,
+    testFirst: true,
+    body: () => lowerStatement(f, stmt.body, undefined),
+    update: update === undefined ? undefined : () => void lower(f, update, false),
+    bounded: countsToConstant(f, stmt),
+  });
+}
+
+export function lowerWhile(f: Lowering, stmt: While, label: string | undefined): void {
+  lowerLoop(f, { stmt, label, test: stmt.test, testFirst: true, body: () => lowerStatement(f, stmt.body, undefined), update: undefined, bounded: false });
+}
+
+export function lowerDoWhile(f: Lowering, stmt: DoWhile, label: string | undefined): void {
+  lowerLoop(f, { stmt, label, test: stmt.test, testFirst: false, body: () => lowerStatement(f, stmt.body, undefined), update: undefined, bounded: false });
+}
+
+function lowerLoop(f: Lowering, parts: LoopParts): void {
+  f.flush();
+  const iterator = parts.bounded ? undefined : openIterator(f, parts.stmt, f.constant(0n), f.constant(MAX_ITERATIONS));
+  const [head, body, exit, next] = [f.b.newBlock(), f.b.newBlock(), f.b.newBlock(), f.b.newBlock()];
+  const target: JumpTarget = { label: parts.label, breakTo: exit, continueTo: next, breakFlows: [], continueFlows: [], isSwitch: false, cleanup: undefined };
+  forget(f, parts.stmt);
+  f.b.jump(head);
+  f.b.setBlock(head);
+  if (iterator !== undefined) nextIteration(f, iterator, target);
+  const entry = f.snapshot();
+  if (parts.test !== undefined && parts.testFirst) {
+    const outcome = branchOn(f, parts.test, body, exit);
+    target.breakFlows.push(outcome.no);
+    f.enter(body);
+    f.restore(outcome.yes);
+  } else {
+    f.b.jump(body);
+    f.enter(body);
+    f.restore(entry);
+  }
+  runBody(f, parts, target, iterator);
+  f.enter(next);
+  f.meet(target.continueFlows);
+  if (target.continueFlows.length > 0) {
+    parts.update?.();
+    f.flush();
+    if (!parts.testFirst) {
+      const outcome = branchOn(f, parts.test!, head, exit);
+      target.breakFlows.push(outcome.no);
+    } else f.b.jump(head);
+  }
+  f.b.seal(head);
+  f.enter(exit);
+  f.meet(target.breakFlows);
+  iterator?.close();
+}
+
+function runBody(f: Lowering, parts: LoopParts, target: JumpTarget, iterator: Iterator | undefined): void {
+  f.jumps.push(target);
+  if (iterator !== undefined) f.cleanups.push(iterator.close);
+  parts.body();
+  if (iterator !== undefined) f.cleanups.pop();
+  f.jumps.pop();
+  if (!f.b.reachable) return;
+  f.flush();
+  target.continueFlows.push(f.snapshot());
+  f.b.jump(target.continueTo!);
+}
+
+/** Variables assigned in the loop: what is known of them before it need not hold in later rounds. */
+function forget(f: Lowering, stmt: Stmt): void {
+  for (const symbol of f.bindings.assignedIn.get(stmt) ?? []) f.present.delete(symbol);
+}
+
+interface Iterator {
+  /** Pointer to the number, 0 at the end. */
+  readonly next: () => ReturnType<Lowering["word"]>;
+  readonly close: () => void;
+}
+
+function openIterator(f: Lowering, stmt: Stmt, from: IntVal, to: IntVal): Iterator {
+  if (!hasKfunc(f, "bpf_iter_num_new")) {
+    f.fail("unbounded-loop", "nothing bounds this loop, and the verifier must see that it ends", { start: stmt.start, end: Math.min(stmt.end, stmt.start + 5) }, [
+      "count to a constant: `for (let i = 0; i < 64; i++)`, or test one as well: `i < n && i < 64`",
+      "Linux 6.4 and later can run it as it is",
+    ]);
+  }
+  const slot = f.b.newSlot("iterator", ITER_SIZE, 8);
+  const call = (name: string, args: ReturnType<Lowering["word"]>[], returns: boolean): ReturnType<Lowering["word"]> => {
+    f.module.kfuncs.add(name);
+    return f.b.callKfunc(name, [f.b.slotAddress(slot), ...args], { returns, writes: 1 });
+  };
+  call("bpf_iter_num_new", [f.word(from), f.word(to)], true);
+  return { next: () => call("bpf_iter_num_next", [], true), close: () => void call("bpf_iter_num_destroy", [], false) };
+}
+
+/** Leaves the loop when the iterator is at its end. */
+function nextIteration(f: Lowering, iterator: Iterator, target: JumpTarget): ReturnType<Lowering["word"]> {
+  const more = f.b.newBlock();
+  const pointer = iterator.next();
+  f.b.branchIf("ne", pointer, f.b.const(0n), more, target.breakTo);
+  target.breakFlows.push(f.snapshot());
+  f.enter(more);
+  return pointer;
+}
+
+export function lowerForOf(f: Lowering, stmt: ForOf, label: string | undefined): void {
+  const over = lower(f, stmt.iterable);
+  if (over.k === "range") return overRange(f, stmt, over, label);
+  const items = itemsOf(f, over, stmt);
+  overItems(f, stmt, items, label);
+}
+
+/** A range is a counting loop: plain if both ends are near constants, else run by an iterator. */
+function overRange(f: Lowering, stmt: ForOf, { from, to }: RangeVal, label: string | undefined): void {
+  const bounded = from.c !== undefined && to.c !== undefined && to.c - from.c <= MAX_PLAIN;
+  const counter = f.b.newLocal("counter");
+  f.flush();
+  const signed = from.t.signed || to.t.signed;
+  const bind = (val: IntVal): void => destructure(f, stmt.target, val, stmt.iterable, (ident, item) => declareName(f, ident, item, stmt.iterable));
+  const type = { bits: Math.max(to.t.bits, from.t.bits, 1), signed };
+  if (!bounded) {
+    const iterator = openIterator(f, stmt, from, to);
+    return iterated(f, stmt, label, iterator, (pointer) => bind(f.int(f.b.load(4, pointer, 0, { signed: true }), { bits: 32, signed: true })));
+  }
+  f.b.setLocal(counter, f.word(from));
+  const [head, body, exit, next] = [f.b.newBlock(), f.b.newBlock(), f.b.newBlock(), f.b.newBlock()];
+  const target: JumpTarget = { label, breakTo: exit, continueTo: next, breakFlows: [], continueFlows: [], isSwitch: false, cleanup: undefined };
+  forget(f, stmt);
+  f.b.jump(head);
+  f.b.setBlock(head);
+  target.breakFlows.push(f.snapshot());
+  const now = f.b.getLocal(counter);
+  f.b.branchIf(signed ? "slt" : "ult", now, f.word(to), body, exit);
+  f.enter(body);
+  bind(f.int(now, type));
+  runBody(f, { stmt, label, test: undefined, testFirst: true, body: () => lowerStatement(f, stmt.body, undefined), update: undefined, bounded }, target, undefined);
+  f.enter(next);
+  f.b.setLocal(counter, f.b.add(now, f.b.const(1n)));
+  f.b.jump(head);
+  f.b.seal(head);
+  f.enter(exit);
+  f.meet(target.breakFlows);
+}
+
+function iterated(f: Lowering, stmt: ForOf, label: string | undefined, iterator: Iterator, bindItem: (pointer: ReturnType<Lowering["word"]>) => void): void {
+  const [head, exit] = [f.b.newBlock(), f.b.newBlock()];
+  const target: JumpTarget = { label, breakTo: exit, continueTo: head, breakFlows: [], continueFlows: [], isSwitch: false, cleanup: undefined };
+  forget(f, stmt);
+  f.b.jump(head);
+  f.b.setBlock(head);
+  bindItem(nextIteration(f, iterator, target));
+  runBody(f, { stmt, label, test: undefined, testFirst: true, body: () => lowerStatement(f, stmt.body, undefined), update: undefined, bounded: false }, target, iterator);
+  f.b.seal(head);
+  f.enter(exit);
+  f.meet(target.breakFlows);
+  iterator.close();
+}
+
+/** Elements of an array literal, or of an array in memory: as many as its type says. */
+function itemsOf(f: Lowering, over: Val, stmt: ForOf): (() => Val)[] {
+  if (over.k === "tuple") return over.elements.map((element) => () => element);
+  const elements = over.k === "mem" ? elementLayout(over.desc) : undefined;
+  if (over.k !== "mem" || elements === undefined || elements.length > 64) {
+    return f.fail("for-of", "`for…of` goes over range(…), an array literal or a short array field", stmt.iterable, ["write `for (const i of range(array.length))` and index with `i`"]);
+  }
+  return Array.from({ length: elements.length }, (_, i) => () => readMemory(f, elementPlace(over, BigInt(i))!));
+}
+
+/** Unrolled: each element may be of its own type. */
+function overItems(f: Lowering, stmt: ForOf, items: readonly (() => Val)[], label: string | undefined): void {
+  const exit = f.b.newBlock();
+  const breakFlows: Flow[] = [];
+  f.flush();
+  forget(f, stmt);
+  for (const item of items) {
+    const next = f.b.newBlock();
+    const target: JumpTarget = { label, breakTo: exit, continueTo: next, breakFlows, continueFlows: [], isSwitch: false, cleanup: undefined };
+    destructure(f, stmt.target, item(), stmt.iterable, (ident, val) => declareName(f, ident, val, stmt.iterable));
+    f.jumps.push(target);
+    lowerStatement(f, stmt.body, undefined);
+    f.jumps.pop();
+    if (f.b.reachable) {
+      f.flush();
+      target.continueFlows.push(f.snapshot());
+    }
+    f.b.jump(next);
+    f.enter(next);
+    f.meet(target.continueFlows);
+  }
+  breakFlows.push(f.snapshot());
+  f.b.jump(exit);
+  f.enter(exit);
+  f.meet(breakFlows);
+}
+
+/**
+ * Whether a `for` counts a variable by a constant step towards a constant, and nothing in its body assigns that
+ * variable. One such test among several joined by `&&` is enough.
+ */
+function countsToConstant(f: Lowering, stmt: For): boolean {
+  if (stmt.test === undefined || stmt.update === undefined) return false;
+  const steps = stepsOf(stmt.update);
+  return conjuncts(stmt.test).some((test) => {
+    if (test.type !== "Binary" || !/^(<=?|>=?|!==?)$/.test(test.op)) return false;
+    const [variable, limit] = test.left.type === "Ident" && steps.has(test.left.name) ? [test.left, test.right] : [test.right, test.left];
+    if (variable.type !== "Ident" || !steps.has(variable.name)) return false;
+    const symbol = f.symbol(variable);
+    const value = symbol === undefined ? undefined : constantOf(f, limit);
+    return value !== undefined && value <= MAX_PLAIN && value >= -MAX_PLAIN;
+  });
+}
+
+function conjuncts(expr: Expr): Expr[] {
+  return expr.type === "Logical" && expr.op === "&&" ? [...conjuncts(expr.left), ...conjuncts(expr.right)] : [expr];
+}
+
+/** Variables that the update moves by a constant. */
+function stepsOf(update: Expr): Set<string> {
+  const names = new Set<string>();
+  for (const expr of update.type === "Sequence" ? update.exprs : [update]) {
+    if (expr.type === "Update" && expr.arg.type === "Ident") names.add(expr.arg.name);
+    if (expr.type === "Assign" && (expr.op === "+" || expr.op === "-") && expr.target.type === "Ident" && expr.value.type === "Number") names.add(expr.target.name);
+  }
+  return names;
+}
+
+/** The value of an expression that needs no code; undefined if it is not constant. */
+function constantOf(f: Lowering, expr: Expr): bigint | undefined {
+  if (expr.type === "Number") return expr.value;
+  if (expr.type === "Unary" && expr.op === "-" && expr.arg.type === "Number") return -expr.arg.value;
+  if (expr.type !== "Ident") return undefined;
+  const symbol = f.symbol(expr);
+  const binding = symbol === undefined ? undefined : f.bound.get(symbol);
+  return binding !== undefined && "val" in binding && binding.val.k === "int" ? binding.val.c : undefined;
+}
+

@@ -1,0 +1,82 @@
+/**
+ * What all functions of one compilation share: the input, the facts, the diagnostics, and what was asked for on the way
+ * (CO-RE records, maps that only the compiler knows, formats of `print`, functions to compile).
+ */
+import type { LayoutDesc } from "../../bytes/layout.ts";
+import type { KernelTypes } from "../check/kernel_types.ts";
+import type { CompileFacts, CompileInput, MapDefinition, PrintFormat } from "../definitions.ts";
+import type { Diagnostics } from "../diagnostics.ts";
+import type { CoreRecord, IrFunction } from "../ir/ir.ts";
+import type { CoreKind } from "../../object/spec.ts";
+import type { Func } from "../syntax/ast.ts";
+import type { SourceText } from "../syntax/source.ts";
+import type { VarType } from "./cells.ts";
+
+/** A record whose type id and access string are those of the kernel's BTF until `local_btf.ts` rewrites them. */
+export interface PendingRecord {
+  typeId: number;
+  access: string;
+  kind: CoreKind;
+}
+
+/** Where a global lies. */
+export interface GlobalPlace {
+  readonly map: ".bss" | ".data" | ".rodata";
+  readonly offset: number;
+  readonly desc: LayoutDesc;
+  readonly size: number;
+  readonly align: number;
+}
+
+/** A function of the script, parsed. */
+export interface ParsedFunction {
+  readonly key: string;
+  readonly func: Func;
+  readonly source: SourceText;
+}
+
+/** A function under `functions`, compiled for one list of argument types. */
+export interface Instance {
+  readonly name: string;
+  readonly result: VarType;
+  /** False while it is being compiled: a call of it now is recursion. */
+  done: boolean;
+}
+
+export class Module {
+  readonly input: CompileInput;
+  readonly facts: CompileFacts;
+  readonly diagnostics: Diagnostics;
+  readonly types: KernelTypes | undefined;
+  readonly functions: IrFunction[] = [];
+  /** Names of functions under `functions`, and their text once parsed. */
+  readonly parsed = new Map<string, ParsedFunction | undefined>();
+  readonly instances = new Map<string, Instance>();
+  /** Source of each IR function, for its line info. */
+  readonly globals = new Map<string, GlobalPlace>();
+  readonly records = new Map<string, PendingRecord>();
+  /** Maps the compiler adds: scratch memory, the ring of `print`. */
+  readonly extraMaps = new Map<string, MapDefinition>();
+  readonly prints: PrintFormat[] = [];
+  readonly kfuncs = new Set<string>();
+  /** Bytes of scratch memory by function. */
+  readonly scratch = new Map<string, number>();
+  /** Values of the scope that are the same for every program. */
+  readonly usedMaps = new Set<string>();
+
+  constructor(input: CompileInput, diagnostics: Diagnostics, types: KernelTypes | undefined) {
+    this.input = input;
+    this.facts = input.facts;
+    this.diagnostics = diagnostics;
+    this.types = types;
+  }
+
+  /** The CO-RE record of a place in kernel type `typeId`; equal ones are one object. */
+  record(typeId: number, path: readonly number[], kind: CoreKind): CoreRecord {
+    const access = path.join(":");
+    const id = `${kind}|${typeId}|${access}`;
+    let record = this.records.get(id);
+    if (record === undefined) this.records.set(id, record = { typeId, access, kind });
+    return record;
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * `print(…)`: the values go to the script as one record of a ring buffer that the compiler adds; the text around them
+ * never leaves the compiler. The script formats records in the order in which each CPU wrote them.
+ */
+import { struct, str } from "../../bytes/composites.ts";
+import type { Layout } from "../../bytes/layout.ts";
+import { bool, i64, u32, u64 } from "../../bytes/scalars.ts";
+import { type MapDefinition, PRINT_MAP, type PrintFormat, type PrintValue } from "../definitions.ts";
+import type { Call, Expr } from "../syntax/ast.ts";
+import { lower } from "./expression.ts";
+import { helper } from "./helpers.ts";
+import type { Lowering } from "./lowering.ts";
+import { perfOutput } from "./maps.ts";
+import { asLayout } from "./btf_layout.ts";
+import { memVal, store } from "./memory.ts";
+import { type Memory, type MemVal, UNDEFINED, type Val } from "./values.ts";
+
+/** Bytes for a string whose length nothing says. */
+const STRING_BYTES = 64;
+/** Bytes of the ring that `print` writes to. */
+const RING_BYTES = 1 << 18;
+
+export function lowerPrint(f: Lowering, call: Call | Expr): Val {
+  const { strings, nodes } = formatOf(call);
+  const values = nodes.map((node) => printable(f, lower(f, node)));
+  const layouts = values.map((value, i) => printLayout(f, value, nodes[i]!));
+  const record = struct(Object.fromEntries([["id", u32], ["pad", u32], ...layouts.map((layout, i) => [`v${i}`, layout] as const)])) as Layout<unknown>;
+  const id = formatId(f, strings, record);
+  const fields = new Map<string, Val>([["id", f.constant(BigInt(id))], ["pad", f.constant(0n)], ...values.map((value, i) => [`v${i}`, value] as const)]);
+  f.effect();
+  send(f, record, { k: "object", fields }, call as Expr);
+  return UNDEFINED;
+}
+
+/** Strings are read straight into the record; other parts of kernel structs are read now. */
+function printable(f: Lowering, val: Val): Val {
+  return val.k === "field" ? f.settle(val) : val;
+}
+
+/** A template literal, or values with spaces between. */
+function formatOf(call: Call | Expr): { strings: string[]; nodes: Expr[] } {
+  const args = call.type === "Call" ? call.args : [];
+  const strings = [""];
+  const nodes: Expr[] = [];
+  args.forEach((arg, i) => {
+    if (i > 0) strings[strings.length - 1] += " ";
+    if (arg.type === "String") strings[strings.length - 1] += arg.value;
+    else if (arg.type === "Template") {
+      strings[strings.length - 1] += arg.quasis[0]!;
+      strings.push(...arg.quasis.slice(1));
+      nodes.push(...arg.exprs);
+    } else {
+      nodes.push(arg);
+      strings.push("");
+    }
+  });
+  return { strings, nodes };
+}
+
+function printLayout(f: Lowering, val: Val, node: Expr): Layout<unknown> {
+  switch (val.k) {
+    case "int":
+      return val.t.signed ? i64 : u64;
+    case "ptr":
+      return u64;
+    case "bool":
+      return bool;
+    case "text":
+      return str(new TextEncoder().encode(val.text).length + 1);
+    case "fill":
+      return str(val.length ?? STRING_BYTES);
+    case "mem":
+      if (val.desc.kind === "str") return str(val.desc.length);
+      return asLayout(val);
+    default:
+      return f.wrong("something that can be printed: a number, a boolean or a string", val, node);
+  }
+}
+
+/** The same record for the same text in the same place: lowering a function twice must not count twice. */
+function formatId(f: Lowering, strings: readonly string[], record: Layout<unknown>): number {
+  const { prints } = f.module;
+  const values: PrintValue[] = record.desc.kind === "struct" ? record.desc.fields.slice(2).map(({ offset, layout }) => ({ offset, layout })) : [];
+  const same = prints.find((known) =>
+    known.size === record.size && known.strings.join("\0") === strings.join("\0") && known.values.length === values.length &&
+    known.values.every((value, i) => value.offset === values[i]!.offset && JSON.stringify(value.layout.desc, plain) === JSON.stringify(values[i]!.layout.desc, plain))
+  );
+  if (same !== undefined) return same.id;
+  const format: PrintFormat = { id: prints.length, strings, values, size: record.size };
+  prints.push(format);
+  return format.id;
+}
+
+function plain(_key: string, value: unknown): unknown {
+  return typeof value === "bigint" ? `${value}n` : value;
+}
+
+function send(f: Lowering, record: Layout<unknown>, val: Val, node: Expr): void {
+  const ring = f.module.facts.has("ringbuf");
+  if (!f.module.extraMaps.has(PRINT_MAP)) f.module.extraMaps.set(PRINT_MAP, printMap(ring));
+  const memory: Memory = { space: "ring", shared: false, writable: true };
+  if (!ring) {
+    const place: MemVal = f.temporary("print", record.desc, record.size);
+    f.b.zero(place.base, place.offset, record.size);
+    store(f, place, val, node, true);
+    perfOutput(f, PRINT_MAP, place);
+    return;
+  }
+  const pointer = helper(f, "ringbuf_reserve", [f.b.mapFd(PRINT_MAP), f.b.const(BigInt(record.size)), f.b.const(0n)], { fresh: true });
+  const [there, join] = [f.b.newBlock(), f.b.newBlock()];
+  f.b.branchIf("ne", pointer, f.b.const(0n), there, join);
+  f.enter(there);
+  store(f, memVal(record.desc, record.size, record.align, pointer, 0, memory), val, node);
+  helper(f, "ringbuf_submit", [pointer, f.b.const(0n)], { returns: false });
+  f.b.jump(join);
+  f.enter(join);
+}
+
+function printMap(ring: boolean): MapDefinition {
+  return {
+    kind: ring ? "ringbuf" : "perf_event_array",
+    key: undefined,
+    value: undefined,
+    maxEntries: ring ? RING_BYTES : 0,
+    flags: 0,
+    pinned: false,
+    slots: [],
+    linear: undefined,
+  };
+}
