@@ -1,31 +1,31 @@
-/** What the script's maps look like on the host side of a tracer: types only. */
-import type { BpfMap } from "../maps/map.ts";
+/** What the script's maps look like on the host side of a tracer: the classes of `src/maps`. Types only. */
+import type { CgroupArray, FdMap, ProgArray } from "../maps/fd_map.ts";
+import type { ArrayMap } from "../maps/array.ts";
+import type { HashMap } from "../maps/hash.ts";
+import type { PerCpuMap } from "../maps/percpu.ts";
+import type { BloomFilter, QueueMap } from "../maps/queue.ts";
+import type { CpuMap, DevMap } from "../maps/redirect.ts";
 import type { RingBuffer } from "../maps/ringbuf.ts";
+import type { StorageMap } from "../maps/storage.ts";
+import type { StackTraces } from "./stacks.ts";
 
 /** A keyed map, used like a `Map`. Every call is one system call; iteration reads the live map in batches. */
-export type HostHash<K, V> = BpfMap<K, V>;
+export type HostHash<K, V> = HashMap<K, V>;
 
 /** A keyed map with one value per possible CPU. */
-export type HostPerCpuHash<K, V> = BpfMap<K, V[]>;
+export type HostPerCpuHash<K, V> = PerCpuMap<K, V>;
 
 /** An array map: the keys are the indexes from 0. */
-export type HostArray<V> = BpfMap<number, V>;
+export type HostArray<V> = ArrayMap<V>;
 
 /** An array map with one element per possible CPU at each index. */
-export type HostPerCpuArray<V> = BpfMap<number, V[]>;
+export type HostPerCpuArray<V> = PerCpuMap<number, V>;
 
 /** A queue or stack. */
-export interface HostQueue<V> {
-  push(value: V): void;
-  pop(): V | undefined;
-  peek(): V | undefined;
-}
+export type HostQueue<V> = QueueMap<V>;
 
 /** A Bloom filter. */
-export interface HostBloomFilter<V> {
-  add(value: V): void;
-  has(value: V): boolean;
-}
+export type HostBloomFilter<V> = BloomFilter<V>;
 
 /**
  * A stream of records, decoded: `for await (const record of ring)`, or with an AbortSignal `ring.read({ signal })`. One
@@ -33,28 +33,23 @@ export interface HostBloomFilter<V> {
  */
 export type HostRing<V> = Pick<RingBuffer<V>, "read" | "batches" | "next" | "consume" | typeof Symbol.asyncIterator>;
 
-/** Stacks by id. */
-export interface HostStackTraces {
-  /** Return addresses, innermost first; undefined for an id that is not there. */
-  get(id: number): bigint[] | undefined;
-  /** The stack as names of kernel functions. */
-  kernelNames(id: number): string[];
-  /** The stack of process `pid` as names of functions, as far as its files tell. */
-  userNames(id: number, pid: number): string[];
-  delete(id: number): boolean;
-  clear(): void;
-}
+/** Stacks by id, and the names of their functions. */
+export type HostStackTraces = StackTraces;
 
-/** Maps that hold descriptors: of programs, cgroups, devices, sockets. */
-export interface HostFdMap {
-  /** Puts a descriptor, device index or queue length in. */
-  set(index: number, fd: number): void;
-  delete(index: number): boolean;
-}
+/** Programs to jump to. */
+export type HostProgArray = ProgArray;
 
-/** Storage by owner: the key is a pidfd, a file, socket or cgroup descriptor. */
-export interface HostStorage<V> {
-  get(fd: number): V | undefined;
-  set(fd: number, value: V): void;
-  delete(fd: number): boolean;
-}
+/** Cgroups to test against. */
+export type HostCgroupArray = CgroupArray;
+
+/** Sockets. */
+export type HostFdMap<K = number> = FdMap<K>;
+
+/** Network devices to redirect to. */
+export type HostDeviceMap = DevMap;
+
+/** CPUs to redirect to. */
+export type HostCpuMap = CpuMap;
+
+/** Storage by owner: a descriptor of the task, inode, socket or cgroup. */
+export type HostStorage<V> = StorageMap<V>;

@@ -1,21 +1,30 @@
-/** Formats the records that `print` in kernel functions sent: an id, then the values. Pure. */
+/** Decodes the records that `print` in kernel functions sent: an id, then the values. Pure. */
+import type { Codec } from "../bytes/codec.ts";
 import type { PrintFormat } from "../compiler/definitions.ts";
 import { FormatError } from "../errors.ts";
 
-/** Makes the function that turns a record into its line. Throws `FormatError` for records that no `print` made. */
-export function printFormatter(formats: readonly PrintFormat[]): (record: DataView) => string {
+/** Bytes every record has: the id and its padding. */
+const HEADER = 8;
+
+/** A codec that reads a record as its line. Throws `FormatError` for records that no `print` made. */
+export function printCodec(formats: readonly PrintFormat[]): Codec<string> {
   const byId = new Map(formats.map((format) => [format.id, format]));
-  return (record) => {
-    const id = record.byteLength >= 4 ? record.getUint32(0, true) : -1;
-    const format = byId.get(id);
-    if (format === undefined || record.byteLength < format.size) {
-      throw new FormatError("print", `a record of ${record.byteLength} bytes with id ${id} has no format`);
-    }
-    let line = format.strings[0]!;
-    format.values.forEach(({ offset, layout }, i) => {
-      line += text(layout.read(record, offset)) + format.strings[i + 1]!;
-    });
-    return line;
+  return {
+    size: HEADER,
+    align: 8,
+    read(view, offset) {
+      const id = view.getUint32(offset, true);
+      const format = byId.get(id);
+      if (format === undefined) throw new FormatError("print", `a record with id ${id} has no format`);
+      let line = format.strings[0]!;
+      format.values.forEach((value, i) => {
+        line += text(value.layout.read(view, offset + value.offset)) + format.strings[i + 1]!;
+      });
+      return line;
+    },
+    write: () => {
+      throw new TypeError("Cannot write a printed line: only kernel functions print");
+    },
   };
 }
 

@@ -1,7 +1,15 @@
 /** Maps of kernel objects: stacks, programs, cgroups, devices, sockets; and storage tied to kernel objects. */
 import { i32, u32 } from "../../bytes/scalars.ts";
 import type { Host, Kernel, Layout, Schema } from "../../bytes/layout.ts";
-import type { HostFdMap, HostStackTraces, HostStorage } from "../host_maps.ts";
+import type {
+  HostCgroupArray,
+  HostCpuMap,
+  HostDeviceMap,
+  HostFdMap,
+  HostProgArray,
+  HostStackTraces,
+  HostStorage,
+} from "../host_maps.ts";
 import type {
   KernelCgroupArray,
   KernelProgArray,
@@ -42,7 +50,7 @@ export function stackTraces(options?: MapOptions): StackTraceMap {
 export function progArray(
   programs: Readonly<Record<number, string>>,
   options?: MapOptions,
-): MapKindDefinition<KernelProgArray, HostFdMap> {
+): MapKindDefinition<KernelProgArray, HostProgArray> {
   const slots = Object.entries(programs).map(([index, program]) => ({ index: Number(index), program }));
   const maxEntries = Math.max(0, ...slots.map((slot) => slot.index)) + 1;
   return defineMap("prog_array", { key: U32, slots, maxEntries }, options);
@@ -52,7 +60,7 @@ export function progArray(
 export function cgroupArray(
   entries: number,
   options?: MapOptions,
-): MapKindDefinition<KernelCgroupArray, HostFdMap> {
+): MapKindDefinition<KernelCgroupArray, HostCgroupArray> {
   return defineMap("cgroup_array", { key: U32, maxEntries: checkEntries("cgroupArray", entries) }, options);
 }
 
@@ -88,13 +96,13 @@ function storage<V extends Schema>(
 export function deviceMap(
   entries: number,
   options?: MapOptions & { hashed?: boolean },
-): MapKindDefinition<KernelRedirectMap, HostFdMap> {
+): MapKindDefinition<KernelRedirectMap, HostDeviceMap> {
   const kind = options?.hashed === true ? "devmap_hash" : "devmap";
   return defineMap(kind, { key: U32, value: U32, maxEntries: checkEntries("deviceMap", entries) }, options);
 }
 
 /** CPUs to redirect packets to; the value is the length of that CPU's queue. */
-export function cpuMap(entries: number, options?: MapOptions): MapKindDefinition<KernelRedirectMap, HostFdMap> {
+export function cpuMap(entries: number, options?: MapOptions): MapKindDefinition<KernelRedirectMap, HostCpuMap> {
   return defineMap("cpumap", { key: U32, value: U32, maxEntries: checkEntries("cpuMap", entries) }, options);
 }
 
@@ -113,7 +121,7 @@ export function sockHash<const K extends Schema>(
   key: K,
   entries: number,
   options?: MapOptions,
-): MapKindDefinition<KernelSocketMap<Kernel<K>>, HostFdMap> {
+): MapKindDefinition<KernelSocketMap<Kernel<K>>, HostFdMap<Host<K>>> {
   const maxEntries = checkEntries("sockHash", entries);
   return defineMap("sockhash", { key: layoutOf(key), value: U32, maxEntries }, options);
 }
