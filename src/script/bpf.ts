@@ -1,9 +1,19 @@
 /** `bpf({...})`: kernel functions written in the script become a loaded object. */
 import type { Schema } from "../bytes/layout.ts";
 import type { GlobalDefinition, MapDefinition } from "../compiler/definitions.ts";
+import { compile } from "../compiler/compile.ts";
+import { loadObject } from "../load/load.ts";
+import type { LoadOptions } from "../load/options.ts";
+import { callSite } from "./call_site.ts";
 import type { Ctx } from "./context.ts";
+import { MachineFacts } from "./facts.ts";
+import { prepare, type WrittenDefinition } from "./prepare.ts";
 import type { Scope } from "./scope.ts";
 import type { Tracer } from "./tracer.ts";
+import { TracerObject } from "./tracer_object.ts";
+
+/** How to load: as for object files, but for the globals, which the definition has. */
+export type BpfOptions = Omit<LoadOptions, "globals">;
 
 /** The type of a part that is left out. */
 export type None = Record<never, never>;
@@ -56,10 +66,23 @@ export interface BpfDefinition<
  * tracer.attach();
  * ```
  */
-export declare function bpf<
+export function bpf<
   const M extends Readonly<Record<string, MapDefinition>> = None,
   P extends string = string,
   const G extends Readonly<Record<string, Schema | GlobalDefinition>> = None,
   const T extends Readonly<Record<string, Schema>> = None,
   A extends Readonly<Record<string, readonly unknown[]>> = None,
->(definition: BpfDefinition<M, P, G, T, A>): Tracer<M, P, G>;
+>(definition: BpfDefinition<M, P, G, T, A>, options: BpfOptions = {}): Tracer<M, P, G> {
+  // The stack is taken here, in this function's own frame: see call_site.ts.
+  const { stack } = new Error();
+  using facts = new MachineFacts();
+  const { input, hooks } = prepare(definition as WrittenDefinition, callSite(stack), facts);
+  const output = compile(input);
+  const object = loadObject(output.spec, options);
+  try {
+    return new TracerObject({ input, hooks, output, object }) as unknown as Tracer<M, P, G>;
+  } catch (error) {
+    object.close();
+    throw error;
+  }
+}
