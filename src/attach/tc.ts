@@ -27,7 +27,8 @@ import {
 } from "../abi/netlink.gen.ts";
 import { tcmsg } from "../abi/netlink.ts";
 import { readStruct, structSize, type StructValue } from "../abi/struct.ts";
-import { Netlink, NetlinkMessage } from "../syscall/netlink.ts";
+import { NotSupportedError } from "../errors.ts";
+import { Netlink, NetlinkMessage, type NetlinkReply } from "../syscall/netlink.ts";
 import { attachAction, errnoOf } from "./attempt.ts";
 import type { Device } from "./device.ts";
 import { Link } from "./link.ts";
@@ -72,6 +73,7 @@ function addQdisc(prog: AttachableProgram, device: Device, what: string): boolea
     return true;
   } catch (error) {
     if (errnoOf(error) === EEXIST) return false;
+    if (errnoOf(error) === ENOENT) throw missingModule("the clsact qdisc", "sch_ingress", error);
     throw error;
   }
 }
@@ -97,12 +99,26 @@ function addFilter(
   });
   // With ECHO the kernel sends the filter back, with the handle and priority that it chose.
   const flags = NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO;
-  const replies = netlink.request(RTM_NEWTFILTER, flags, message, attachAction(prog, what));
+  const replies = requestFilter(netlink, flags, message, attachAction(prog, what));
   const echoed = replies.find((r) => r.type === RTM_NEWTFILTER && r.payload.length >= structSize(tcmsg));
   if (echoed === undefined) {
     throw new TypeError(`Cannot ${attachAction(prog, what)}: the kernel did not say which filter it made`);
   }
   return readStruct(new DataView(echoed.payload.buffer, echoed.payload.byteOffset), 0, tcmsg);
+}
+
+function requestFilter(netlink: Netlink, flags: number, message: NetlinkMessage, action: string): NetlinkReply[] {
+  try {
+    return netlink.request(RTM_NEWTFILTER, flags, message, action);
+  } catch (error) {
+    if (errnoOf(error) === ENOENT) throw missingModule("the bpf classifier", "cls_bpf", error);
+    throw error;
+  }
+}
+
+/** The kernel loads its modules by itself where modprobe works; ENOENT means that it has none. */
+function missingModule(feature: string, module: string, cause: unknown): NotSupportedError {
+  return new NotSupportedError(feature, { hint: `the kernel has no module ${module}, or could not load it`, cause });
 }
 
 function removeFilter(device: Device, filter: Filter, madeQdisc: boolean): void {

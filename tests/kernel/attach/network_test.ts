@@ -21,6 +21,9 @@ import { kernelAtLeast } from "../../support/needs.ts";
 import { inNamespace, received, sendUdp, udpSocket } from "./net.ts";
 import { CountingProgram } from "./programs.ts";
 
+// Guests of scripts/vm cannot load modules on demand.
+spawnSync("modprobe", ["-a", "sch_ingress", "cls_bpf"]);
+
 const XDP_DROP = 1;
 const XDP_PASS = 2;
 const TC_ACT_OK = 0;
@@ -236,7 +239,7 @@ kernelTest("a cgroup/sock_create program refuses sockets", { needs: ["cgroup2"] 
   });
 });
 
-kernelTest("bpftool shows a cgroup's link", { needs: ["cgroup2", "kernel:5.7", "tool:bpftool"] }, () => {
+kernelTest("bpftool shows a cgroup's link", { needs: ["cgroup2", "kernel:6.1", "tool:bpftool"] }, () => {
   using prog = new CountingProgram("cgroup/skb", { name: "cg_shown", result: 1 });
   withCgroup(() => {
     assertThrows(() => attachProgram(prog, { cgroup: CGROUP }), TypeError, 'option "attachType" is missing');
