@@ -1,0 +1,39 @@
+/**
+ * waggle: eBPF from TypeScript, on Deno and Bun, with nothing else on the machine.
+ *
+ * `bpf({...})` compiles kernel functions written in TypeScript; `load()` takes objects that clang, Rust or waggle made.
+ * Both give maps, programs and globals to work with, and everything is given back when the scope ends. The layers below
+ * are entry points of their own: `/btf`, `/asm`, `/object`, `/syscall`, `/kernel`.
+ *
+ * Needs root, or CAP_BPF and CAP_PERFMON (and CAP_NET_ADMIN for network hooks), and on Deno `--allow-ffi`. Importing does
+ * nothing.
+ *
+ * @module
+ */
+export * from "./src/errors.ts";
+
+// Values and their layouts
+export type { Codec } from "./src/bytes/codec.ts";
+export type { Host, Kernel, Layout, LayoutDesc, LayoutField, Schema } from "./src/bytes/layout.ts";
+export { array, bytes, str, struct, toLayout, union } from "./src/bytes/composites.ts";
+export { bool, enumeration, f32, f64, i16, i32, i64, i8, u16, u32, u64, u8 } from "./src/bytes/scalars.ts";
+
+// Objects
+export { BpfObject, load, type OpenOptions, Program } from "./src/script/open.ts";
+
+// Attaching
+export { Link } from "./src/attach/link.ts";
+export { type Probe, type ProbeArgument, probes } from "./src/attach/probes.ts";
+export type * from "./src/attach/types.ts";
+
+// Maps
+export { type CreateOptions, createMap } from "./src/maps/create.ts";
+export { type MapRef, openMap } from "./src/maps/open.ts";
+export type { ReadOptions } from "./src/maps/events.ts";
+export { BpfMap, type UpdateOptions } from "./src/maps/map.ts";
+export { PerfBuffer, type PerfBufferOptions, type PerfStats } from "./src/maps/perf_buffer.ts";
+export { RingBuffer, type RingStats } from "./src/maps/ringbuf.ts";
+
+// The script's own life
+export { interrupted, type InterruptOptions, pause } from "./src/script/interrupt.ts";
+export { systemCallName, systemCallNumber } from "./src/script/system_calls.ts";
