@@ -145,6 +145,7 @@ function compositeCodec(btf: Btf, id: number, type: BtfComposite | BtfDatasec, d
   return {
     size,
     align: type.kind === "DATASEC" ? 8 : alignOf(btf, id),
+    fields: group.fields,
     read(view, offset) {
       const record: Record<string, unknown> = {};
       for (let i = 0; i < count; i++) record[names[i]!] = reads[i]!(view, offset + offsets[i]!);

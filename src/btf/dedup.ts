@@ -93,14 +93,14 @@ function dedupByWords(graph: DedupGraph, buckets: Buckets, id: number): void {
 function dedupEnum(graph: DedupGraph, buckets: Buckets, id: number): void {
   const { words, starts } = graph;
   const at = starts[id]!;
-  const hash = words[at]! ^ 0x5bd1e995;
+  // Declarations and definitions meet by name; without a name there are no declarations.
+  const hash = words[at] === 0 ? graph.hashWords(id) : words[at]! ^ 0x5bd1e995;
   const isFwd = (enumId: number): boolean =>
     words[starts[enumId]!] !== 0 && vlenOfInfo(words[starts[enumId]! + 1]!) === 0;
   for (let other = id < graph.firstId ? 0 : buckets.first(hash); other !== 0; other = buckets.next(other)) {
     if (!graph.isRoot(other) || words[starts[other]!] !== words[at]) continue;
     if (graph.kind(other) !== BTF_KIND.ENUM && graph.kind(other) !== BTF_KIND.ENUM64) continue;
     if (graph.sameWords(id, other)) return graph.join(id, other);
-    if (words[starts[other]! + 2] !== words[at + 2]) continue;
     if (isFwd(id)) return graph.join(id, other);
     if (isFwd(other) && other >= graph.firstId) graph.join(other, id);
   }
@@ -131,12 +131,34 @@ function joinComposite(graph: DedupGraph, buckets: Buckets, equal: DedupEqual, i
   return false;
 }
 
+/**
+ * Hash of a struct: its own words, and of each member what its type says without going into structs. A kernel has
+ * thousands of structs that differ only in what a pointer points to.
+ */
 function shapeHash(graph: DedupGraph, id: number): number {
   const { words, starts } = graph;
   const at = starts[id]!;
   let hash = (Math.imul(words[at]!, 31) ^ words[at + 1]! ^ Math.imul(words[at + 2]!, 131)) | 0;
   for (let i = at + BTF_TYPE_WORDS; i < starts[id + 1]!; i += 3) {
     hash = (Math.imul(hash, 31) + words[i]! + Math.imul(words[i + 2]!, 17)) | 0;
+    hash = (Math.imul(hash, 31) + memberHash(graph, words[i + 1]!)) | 0;
+  }
+  return hash;
+}
+
+/** A struct and its forward declaration must give the same: both are their name. */
+function memberHash(graph: DedupGraph, typeId: number): number {
+  const { words, starts, kinds } = graph;
+  let [hash, id] = [0, typeId];
+  for (let links = 0; links < 8 && id !== 0; links++) {
+    id = graph.find(id);
+    const at = starts[id]!;
+    const kind = kinds[id]!;
+    if (kind === BTF_KIND.STRUCT || kind === BTF_KIND.UNION || kind === BTF_KIND.FWD) return (hash + words[at]!) | 0;
+    if (!graph.isReference(id)) return (hash + id) | 0;
+    hash = (Math.imul(hash, 31) + kind + words[at]! + words[at + 1]!) | 0;
+    if (kind === BTF_KIND.ARRAY) hash = (hash + Math.imul(words[at + 5]!, 7)) | 0;
+    id = kind === BTF_KIND.ARRAY ? words[at + 3]! : words[at + 2]!;
   }
   return hash;
 }

@@ -8,13 +8,16 @@
 import type { DedupGraph } from "./dedup_graph.ts";
 import { BTF_KIND, BTF_TYPE_WORDS, vlenOfInfo } from "./kinds.ts";
 
+/** PTR, TYPEDEF, VOLATILE, CONST, RESTRICT, FUNC, TYPE_TAG: a name, an info word and one reference. */
+const LINKS = [2, 8, 9, 10, 11, 12, 18].reduce((bits, kind) => bits | (1 << kind), 0);
+
 export class DedupEqual {
   readonly #graph: DedupGraph;
   /** Of the walk in progress: type → the type it is taken to equal. */
   readonly #taken: Uint32Array;
   /** Types with an entry in `#taken`. */
-  #trail: number[] = [];
-  #stack: number[] = [];
+  readonly #trail: number[] = [];
+  readonly #stack: number[] = [];
   /**
    * Pairs that may still be compared; without any left, types count as different. Two copies of a kernel's BTF take two
    * for each word, hostile BTF squares.
@@ -32,29 +35,49 @@ export class DedupEqual {
 
   /** Joins `candidate` and what it reaches to `canonical` and what that reaches, if they are equal; says whether. */
   unify(candidate: number, canonical: number): boolean {
-    this.#stack = [candidate, canonical];
-    this.#trail = [];
+    const stack = this.#stack;
+    stack.length = 0;
+    stack.push(candidate, canonical);
+    this.#trail.length = 0;
     let equal = true;
-    while (equal && this.#stack.length > 0) {
-      const b = this.#graph.find(this.#stack.pop()!);
-      const a = this.#graph.find(this.#stack.pop()!);
-      equal = a === b || (this.#budget-- > 0 && this.#pair(a, b));
+    while (equal && stack.length > 0) {
+      const b = stack.pop()!;
+      equal = this.#budget-- > 0 && this.#pair(stack.pop()!, b);
     }
     if (equal) this.#commit();
     for (const id of this.#trail) this.#taken[id] = 0;
     return equal;
   }
 
-  /** Two different roots. */
-  #pair(a: number, b: number): boolean {
-    const { words, starts } = this.#graph;
-    if (a === 0 || b === 0 || words[starts[a]!] !== words[starts[b]!]) return false;
-    const [kindA, kindB] = [this.#graph.kind(a), this.#graph.kind(b)];
-    if (kindA !== kindB) {
-      if (kindA === BTF_KIND.FWD) return this.#declares(a, b, kindB);
-      return kindB === BTF_KIND.FWD && this.#declares(b, a, kindA);
+  /** Follows what has one reference only; a longer chain than this is a cycle. */
+  #pair(first: number, second: number): boolean {
+    const { words, starts, kinds } = this.#graph;
+    let [a, b] = [first, second];
+    for (let links = 0; links < 64; links++) {
+      a = this.#graph.find(a);
+      b = this.#graph.find(b);
+      if (a === b) return true;
+      const [atA, atB, kind] = [starts[a]!, starts[b]!, kinds[a]!];
+      if (a === 0 || b === 0 || words[atA] !== words[atB]) return false;
+      if (kind !== kinds[b]) return this.#mixed(a, b);
+      if ((LINKS >>> kind) % 2 === 0) return this.#same(a, b, kind);
+      if (words[atA + 1] !== words[atB + 1]) return false;
+      a = words[atA + 2]!;
+      b = words[atB + 2]!;
     }
-    if (kindA === BTF_KIND.STRUCT || kindA === BTF_KIND.UNION) return this.#composites(a, b);
+    return false;
+  }
+
+  /** Two different roots of one name and of different kinds. */
+  #mixed(a: number, b: number): boolean {
+    const { kinds } = this.#graph;
+    if (kinds[a] === BTF_KIND.FWD) return this.#declares(a, b, kinds[b]!);
+    return kinds[b] === BTF_KIND.FWD && this.#declares(b, a, kinds[a]!);
+  }
+
+  /** Two different roots of one name and kind. */
+  #same(a: number, b: number, kind: number): boolean {
+    if (kind === BTF_KIND.STRUCT || kind === BTF_KIND.UNION) return this.#composites(a, b);
     // Primitive types are unique by now; sections and variables are never joined.
     return this.#graph.isReference(a) && this.#references(a, b);
   }
@@ -75,7 +98,9 @@ export class DedupEqual {
     if (!sameShape(words, starts[a]!, starts[b]!)) return false;
     const vlen = vlenOfInfo(words[starts[a]! + 1]!);
     let [slotA, slotB] = [starts[a]! + BTF_TYPE_WORDS + 1, starts[b]! + BTF_TYPE_WORDS + 1];
-    for (let i = 0; i < vlen; i++, slotA += 3, slotB += 3) this.#stack.push(words[slotA]!, words[slotB]!);
+    for (let i = 0; i < vlen; i++, slotA += 3, slotB += 3) {
+      if (words[slotA] !== words[slotB]) this.#stack.push(words[slotA]!, words[slotB]!);
+    }
     return true;
   }
 

@@ -3,8 +3,14 @@
  * replaced by the offset of the first equal string, types are joined in a union-find forest whose roots stay.
  */
 import type { Btf } from "./btf.ts";
-import { BTF_KIND, BTF_KINDS, BTF_TYPE_WORDS, kindOfInfo, vlenOfInfo } from "./kinds.ts";
+import { BTF_MAX_VLEN, BTF_SHAPE, BTF_TYPE_WORDS, kindOfInfo } from "./kinds.ts";
+import type { BtfStrings } from "./strings.ts";
 import { hashWhole } from "./strings.ts";
+
+const shape = BTF_SHAPE;
+
+/** PTR, ARRAY, TYPEDEF, VOLATILE, CONST, RESTRICT, FUNC, FUNC_PROTO, DECL_TAG, TYPE_TAG, one bit each. */
+const REFERENCES = [2, 3, 8, 9, 10, 11, 12, 13, 17, 18].reduce((bits, kind) => bits | (1 << kind), 0);
 
 /** Types as words, and what each of them has been found to be. */
 export class DedupGraph {
@@ -16,6 +22,8 @@ export class DedupGraph {
   readonly words: Uint32Array;
   /** Start of each type in `words`, by id; one more marks the end. Id 0 is empty. */
   readonly starts: Uint32Array;
+  /** Kind of each type, by id. */
+  readonly kinds: Uint8Array;
   /** String offset → the first offset asked for that has the same string. */
   readonly canonicalName: (offset: number) => number;
   /** Filled by `childSlots`: positions in `words` that hold type ids. */
@@ -29,12 +37,14 @@ export class DedupGraph {
     this.#parents = Uint32Array.from({ length: btf.typeCount }, (_, id) => id);
     this.starts = new Uint32Array(btf.typeCount + 1);
     this.words = this.#flatten();
+    this.kinds = new Uint8Array(btf.typeCount);
+    for (let id = 1; id < btf.typeCount; id++) this.kinds[id] = kindOfInfo(this.words[this.starts[id]! + 1]!);
     this.canonicalName = canonicalOffsets(btf);
     this.#canonicalNames();
   }
 
   kind(id: number): number {
-    return id === 0 ? 0 : kindOfInfo(this.words[this.starts[id]! + 1]!);
+    return this.kinds[id]!;
   }
 
   /** The type that stands for `id`. */
@@ -58,42 +68,25 @@ export class DedupGraph {
     return this.#parents[id] === id;
   }
 
-  /** Fills `slots` with the positions of the type ids of a type; returns how many there are. */
+  /** Fills `slots` with the positions of the type ids of a type, in ascending order; returns how many there are. */
   childSlots(id: number): number {
     const at = this.starts[id]!;
-    const info = this.words[at + 1]!;
-    const def = BTF_KINDS[kindOfInfo(info)];
-    if (def === undefined) return 0;
+    const kind = this.kinds[id]!;
+    const vlen = shape.elementType[kind] === 0 ? 0 : this.words[at + 1]! & BTF_MAX_VLEN;
+    if (vlen + 2 > this.slots.length) this.slots = new Uint32Array(vlen * 2);
+    const slots = this.slots;
     let count = 0;
-    if (def.word === "type") this.slots[count++] = at + 2;
-    for (const i of def.fixedTypes) this.slots[count++] = at + BTF_TYPE_WORDS + i;
-    const inElement = def.elementTypes[0];
-    if (inElement === undefined) return count;
-    const vlen = vlenOfInfo(info);
-    if (vlen + count > this.slots.length) this.slots = new Uint32Array(vlen * 2);
-    let slot = at + BTF_TYPE_WORDS + def.fixed + inElement;
-    if (count > 0) this.slots[0] = at + 2; // Only FUNC_PROTO has both; `slots` may be new.
-    for (let i = 0; i < vlen; i++, slot += def.element) this.slots[count++] = slot;
+    if (shape.wordIsType[kind] === 1) slots[count++] = at + 2;
+    for (let i = 0; i < shape.fixedTypes[kind]!; i++) slots[count++] = at + BTF_TYPE_WORDS + i;
+    const stride = shape.element[kind]!;
+    let slot = at + shape.head[kind]! + shape.elementType[kind]! - 1;
+    for (let i = 0; i < vlen; i++, slot += stride) slots[count++] = slot;
     return count;
   }
 
-  /** Whether a type refers to one other kind of type by more than its structure: everything but data and sections. */
+  /** Whether a type is made of references and words: everything but data types, variables and sections. */
   isReference(id: number): boolean {
-    switch (this.kind(id)) {
-      case BTF_KIND.PTR:
-      case BTF_KIND.ARRAY:
-      case BTF_KIND.TYPEDEF:
-      case BTF_KIND.VOLATILE:
-      case BTF_KIND.CONST:
-      case BTF_KIND.RESTRICT:
-      case BTF_KIND.FUNC:
-      case BTF_KIND.FUNC_PROTO:
-      case BTF_KIND.DECL_TAG:
-      case BTF_KIND.TYPE_TAG:
-        return true;
-      default:
-        return false;
-    }
+    return (REFERENCES >>> this.kinds[id]!) % 2 === 1;
   }
 
   /** Hash of the words from `skip` words behind the start of a type on; equal words, equal hash. */
@@ -130,12 +123,15 @@ export class DedupGraph {
     const [words, canonical] = [this.words, this.canonicalName];
     for (let id = 1; id < this.typeCount; id++) {
       const at = this.starts[id]!;
-      words[at] = canonical(words[at]!);
-      const info = words[at + 1]!;
-      const def = BTF_KINDS[kindOfInfo(info)];
-      if (def === undefined || def.elementNames.length === 0) continue;
-      let slot = at + BTF_TYPE_WORDS + def.fixed + def.elementNames[0]!;
-      for (let left = vlenOfInfo(info); left > 0; left--, slot += def.element) words[slot] = canonical(words[slot]!);
+      if (words[at] !== 0) words[at] = canonical(words[at]!);
+      const kind = this.kinds[id]!;
+      const nameAt = shape.elementName[kind]!;
+      if (nameAt === 0) continue;
+      const stride = shape.element[kind]!;
+      let slot = at + shape.head[kind]! + nameAt - 1;
+      for (let left = words[at + 1]! & BTF_MAX_VLEN; left > 0; left--, slot += stride) {
+        if (words[slot] !== 0) words[slot] = canonical(words[slot]!);
+      }
     }
   }
 }
@@ -145,35 +141,54 @@ function canonicalOffsets(btf: Btf): (offset: number) => number {
   const { strings } = btf;
   // Offset → 1 + canonical offset, filled as they are asked for.
   const known = new Uint32Array(strings.end + 1);
-  let capacity = 1024;
-  let table = new Uint32Array(capacity);
-  let count = 0;
-  const hashAt = (offset: number): number => {
-    const { bytes, start } = strings.owner(offset);
-    return hashWhole(bytes, offset - start);
-  };
-  const insert = (offset: number): number => {
-    let at = hashAt(offset) & (capacity - 1);
-    for (; table[at] !== 0; at = (at + 1) & (capacity - 1)) {
-      if (strings.same(table[at]!, offset)) return table[at]!;
-    }
-    table[at] = offset;
-    count++;
-    return offset;
-  };
+  const table = new OffsetTable(strings);
   return (offset) => {
     if (offset === 0) return 0;
-    const seen = known[offset];
-    if (seen !== undefined && seen !== 0) return seen - 1;
-    if (count * 2 >= capacity) {
-      const old = table;
-      capacity *= 4;
-      table = new Uint32Array(capacity);
-      count = 0;
-      for (const entry of old) if (entry !== 0) insert(entry);
-    }
-    const found = strings.isEmpty(offset) ? 0 : insert(offset);
+    const seen = known[offset]!;
+    if (seen !== 0) return seen - 1;
+    const found = strings.isEmpty(offset) ? 0 : table.intern(offset);
     known[offset] = found + 1;
     return found;
   };
+}
+
+/** A set of string offsets by what the strings are; open addressing. */
+class OffsetTable {
+  readonly #strings: BtfStrings;
+  #offsets = new Uint32Array(1024);
+  #hashes = new Uint32Array(1024);
+  #count = 0;
+
+  constructor(strings: BtfStrings) {
+    this.#strings = strings;
+  }
+
+  intern(offset: number): number {
+    const { bytes, start } = this.#strings;
+    const hash = offset >= start ? hashWhole(bytes, offset - start) : this.#strings.wholeHash(offset);
+    const [offsets, hashes, mask] = [this.#offsets, this.#hashes, this.#offsets.length - 1];
+    let at = hash & mask;
+    for (; offsets[at] !== 0; at = (at + 1) & mask) {
+      if (hashes[at] === hash && this.#strings.same(offsets[at]!, offset)) return offsets[at]!;
+    }
+    offsets[at] = offset;
+    hashes[at] = hash;
+    if (++this.#count * 2 > mask) this.#grow();
+    return offset;
+  }
+
+  #grow(): void {
+    const [oldOffsets, oldHashes] = [this.#offsets, this.#hashes];
+    const size = oldOffsets.length * 4;
+    const [offsets, hashes] = [new Uint32Array(size), new Uint32Array(size)];
+    for (let i = 0; i < oldOffsets.length; i++) {
+      if (oldOffsets[i] === 0) continue;
+      let at = oldHashes[i]! & (size - 1);
+      while (offsets[at] !== 0) at = (at + 1) & (size - 1);
+      offsets[at] = oldOffsets[i]!;
+      hashes[at] = oldHashes[i]!;
+    }
+    this.#offsets = offsets;
+    this.#hashes = hashes;
+  }
 }

@@ -1,10 +1,11 @@
 /** The last step of deduplication: the types that stay, with new ids and only the strings they use, as a BTF. */
 import { Writer } from "../bytes/writer.ts";
 import { Btf } from "./btf.ts";
+import type { BtfStrings } from "./strings.ts";
 import type { DedupResult } from "./dedup.ts";
 import type { DedupGraph } from "./dedup_graph.ts";
 import type { BtfExt, BtfExtBlock } from "./ext.ts";
-import { BTF_HEADER_SIZE, BTF_KINDS, BTF_MAGIC, BTF_TYPE_WORDS, BTF_VERSION, kindOfInfo, vlenOfInfo } from "./kinds.ts";
+import { BTF_HEADER_SIZE, BTF_MAGIC, BTF_SHAPE, BTF_VERSION, kindOfInfo, vlenOfInfo } from "./kinds.ts";
 
 export function writeDeduplicated(graph: DedupGraph, ext: BtfExt | undefined): DedupResult {
   const ids = newIds(graph);
@@ -43,21 +44,24 @@ function writeTypes(graph: DedupGraph, ids: Uint32Array, strings: UsedStrings): 
   return out.subarray(0, length);
 }
 
-/** Interns what is used, in order of use. Strings of the base keep their offsets. */
+/** Gives new offsets to the strings that are used, in order of use. Strings of the base keep theirs. */
 class UsedStrings {
-  readonly #btf: Btf;
-  readonly #writer = new Writer({ capacity: 1 << 16 });
+  readonly #strings: BtfStrings;
   readonly #start: number;
+  readonly #canonical: (offset: number) => number;
   /** Old offset → new offset, 0 if not used yet. */
   readonly #offsets: Uint32Array;
-  readonly #canonical: (offset: number) => number;
+  /** What is used of the old ones cannot be longer than they are. */
+  readonly #bytes: Uint8Array;
+  #length = 0;
 
   constructor({ btf, canonicalName }: DedupGraph) {
-    this.#btf = btf;
+    this.#strings = btf.strings;
     this.#start = btf.base?.strings.end ?? 0;
-    this.#offsets = new Uint32Array(btf.strings.end + 1);
     this.#canonical = canonicalName;
-    if (this.#start === 0) this.#writer.u8(0);
+    this.#offsets = new Uint32Array(btf.strings.end + 1);
+    this.#bytes = new Uint8Array(btf.strings.bytes.length + 1);
+    if (this.#start === 0) this.#length = 1;
   }
 
   offset(old: number): number {
@@ -65,25 +69,34 @@ class UsedStrings {
     const known = this.#offsets[old]!;
     if (known !== 0) return known;
     const canonical = this.#canonical(old);
-    if (canonical === 0 || canonical < this.#start) return this.#offsets[old] = canonical;
+    if (canonical < this.#start) return canonical;
     if (canonical !== old) return this.#offsets[old] = this.offset(canonical);
-    const offset = this.#start + this.#writer.length;
-    this.#writer.raw(this.#btf.strings.bytesOf(old)).u8(0);
-    return this.#offsets[old] = offset;
+    return this.#offsets[old] = this.#append(old);
+  }
+
+  #append(old: number): number {
+    const { bytes, start } = this.#strings;
+    const offset = this.#start + this.#length;
+    let from = old - start;
+    for (let c = bytes[from]!; c !== 0; c = bytes[++from]!) this.#bytes[this.#length++] = c;
+    this.#length++;
+    return offset;
   }
 
   /** Puts new offsets into the words of a type. */
   rename(words: Uint32Array, at: number): void {
     words[at] = this.offset(words[at]!);
     const info = words[at + 1]!;
-    const def = BTF_KINDS[kindOfInfo(info)];
-    if (def === undefined || def.elementNames.length === 0) return;
-    let slot = at + BTF_TYPE_WORDS + def.fixed + def.elementNames[0]!;
-    for (let left = vlenOfInfo(info); left > 0; left--, slot += def.element) words[slot] = this.offset(words[slot]!);
+    const kind = kindOfInfo(info);
+    const nameAt = BTF_SHAPE.elementName[kind]!;
+    if (nameAt === 0) return;
+    const stride = BTF_SHAPE.element[kind]!;
+    let slot = at + BTF_SHAPE.head[kind]! + nameAt - 1;
+    for (let left = vlenOfInfo(info); left > 0; left--, slot += stride) words[slot] = this.offset(words[slot]!);
   }
 
   toBytes(): Uint8Array {
-    return this.#writer.toBytes();
+    return this.#bytes.subarray(0, this.#length);
   }
 }
 

@@ -113,6 +113,25 @@ export const BTF_KIND = {
   ENUM64: 19,
 } as const;
 
+/** One column of the table by kind number, for loops over all types. 0 where a kind is unknown. */
+function column(value: (def: BtfKindDef) => number): Uint8Array {
+  return Uint8Array.from({ length: 128 }, (_, kind) => (BTF_KINDS[kind] === undefined ? 0 : value(BTF_KINDS[kind])));
+}
+
+/** The table as arrays, for passes that touch every word of a kernel's BTF. */
+export const BTF_SHAPE = {
+  /** 1 if the third word is a type id. */
+  wordIsType: column((def) => (def.word === "type" ? 1 : 0)),
+  /** Words before the elements, `struct btf_type` included. */
+  head: column((def) => BTF_TYPE_WORDS + def.fixed),
+  /** Words behind `struct btf_type` that are type ids; they come first. */
+  fixedTypes: column((def) => def.fixedTypes.length),
+  element: column((def) => def.element),
+  /** 1 + which word of an element is a type id or a string offset; 0 if none is. */
+  elementType: column((def) => 1 + (def.elementTypes[0] ?? -1)),
+  elementName: column((def) => 1 + (def.elementNames[0] ?? -1)),
+} as const;
+
 export function kindOfInfo(info: number): number {
   return (info >>> 24) & 0x7f;
 }

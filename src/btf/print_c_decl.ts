@@ -46,7 +46,10 @@ export class CDeclarations {
     const layout = layoutOf(this.#btf, type);
     const inner = this.#indent.repeat(level + 1);
     const lines: string[] = [];
-    const padding = ({ word, bits }: CPadding): number => lines.push(`${inner}${word}: ${bits};`);
+    const padding = ({ word, bits }: CPadding): void => {
+      this.#count(id, depth);
+      lines.push(`${inner}${word}: ${bits};`);
+    };
     for (const [i, member] of type.members.entries()) {
       layout.padding[i]?.forEach(padding);
       const bits = bitFieldSize(this.#btf, member);
@@ -73,9 +76,7 @@ export class CDeclarations {
   }
 
   #declare(id: number, inner: string, qualifiers: readonly string[], level: number, depth: number): string {
-    if (depth > MAX_NESTING || ++this.#parts > MAX_PARTS) {
-      throw new FormatError(where(this.#btf, id), "nests too deeply or has too many parts to be written as C");
-    }
+    this.#count(id, depth);
     const type = this.#btf.type(id);
     switch (type.kind) {
       case "CONST":
@@ -99,6 +100,11 @@ export class CDeclarations {
       default:
         return specifier(this.#base(id, level, depth), qualifiers, inner);
     }
+  }
+
+  #count(id: number, depth: number): void {
+    if (depth <= MAX_NESTING && ++this.#parts <= MAX_PARTS) return;
+    throw new FormatError(where(this.#btf, id), "nests too deeply or has too many parts to be written as C");
   }
 
   #params(type: BtfFuncProto, level: number, depth: number): string {

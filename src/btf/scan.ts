@@ -4,7 +4,16 @@
  */
 import { FormatError } from "../errors.ts";
 import type { BtfLayout } from "./header.ts";
-import { BTF_KINDS, BTF_TYPE_WORDS, isDataKind, kindName, kindOfInfo, vlenOfInfo } from "./kinds.ts";
+import {
+  BTF_KIND,
+  BTF_KINDS,
+  BTF_MAX_VLEN,
+  BTF_SHAPE,
+  BTF_TYPE_WORDS,
+  isDataKind,
+  kindName,
+  kindOfInfo,
+} from "./kinds.ts";
 
 /** Named types: positions (id minus first id), ascending, and the offset of the name of each. */
 export interface BtfNamed {
@@ -87,23 +96,26 @@ function shapeTable(layout: readonly BtfLayout[]): Uint32Array {
 /** Whether every type id is below `typeCount` and every string offset below `stringEnd` in the type at `at`. */
 export function typeIsSound(words: Uint32Array, at: number, typeCount: number, stringEnd: number): boolean {
   const info = words[at + 1]!;
-  const def = BTF_KINDS[kindOfInfo(info)];
+  const kind = (info >>> 24) & 0x7f;
   if (words[at]! >= stringEnd && words[at] !== 0) return false;
-  if (def === undefined) return true;
-  if (def.word === "type" && words[at + 2]! >= typeCount) return false;
-  let element = at + BTF_TYPE_WORDS;
-  for (const i of def.fixedTypes) if (words[element + i]! >= typeCount) return false;
-  if (def.element === 0) return linkageIsKnown(def.name, words, at);
-  element += def.fixed;
-  for (let left = vlenOfInfo(info); left > 0; left--, element += def.element) {
-    for (const i of def.elementTypes) if (words[element + i]! >= typeCount) return false;
-    for (const i of def.elementNames) if (words[element + i]! >= stringEnd && words[element + i] !== 0) return false;
+  if (wordIsType[kind] === 1 && words[at + 2]! >= typeCount) return false;
+  for (let i = fixedTypes[kind]!; i > 0; i--) if (words[at + 2 + i]! >= typeCount) return false;
+  const stride = element[kind]!;
+  if (stride === 0) return linkageIsKnown(kind, words, at);
+  const typeAt = elementType[kind]! - 1;
+  const nameAt = elementName[kind]! - 1;
+  let slot = at + head[kind]!;
+  for (let left = info & BTF_MAX_VLEN; left > 0; left--, slot += stride) {
+    if (typeAt >= 0 && words[slot + typeAt]! >= typeCount) return false;
+    if (nameAt >= 0 && words[slot + nameAt]! >= stringEnd && words[slot + nameAt] !== 0) return false;
   }
   return true;
 }
 
-function linkageIsKnown(kind: string, words: Uint32Array, at: number): boolean {
-  if (kind === "FUNC") return vlenOfInfo(words[at + 1]!) <= 2;
-  if (kind === "VAR") return words[at + BTF_TYPE_WORDS]! <= 2;
+const { wordIsType, head, fixedTypes, element, elementType, elementName } = BTF_SHAPE;
+
+function linkageIsKnown(kind: number, words: Uint32Array, at: number): boolean {
+  if (kind === BTF_KIND.FUNC) return (words[at + 1]! & BTF_MAX_VLEN) <= 2;
+  if (kind === BTF_KIND.VAR) return words[at + BTF_TYPE_WORDS]! <= 2;
   return true;
 }

@@ -47,6 +47,12 @@ export class BtfStrings {
     return hashEssential(bytes, offset - start);
   }
 
+  /** Hash of the whole string. */
+  wholeHash(offset: number): number {
+    const { bytes, start } = this.owner(offset);
+    return hashWhole(bytes, offset - start);
+  }
+
   /** Whether the string is exactly `wanted`, which ends with a NUL. */
   equals(offset: number, wanted: Uint8Array): boolean {
     const { bytes, start } = this.owner(offset);
