@@ -21,6 +21,7 @@ import { ElementAccess } from "./access.ts";
 import { MapBase, type MapParams } from "./base.ts";
 import { BatchBlock, type BatchPiece, type ElementSizes, NoBatchError, readBatches, writeBatch } from "./batch.ts";
 import { listKeys } from "./keys.ts";
+import { type Reader, WarmReader } from "./reader.ts";
 
 /** Options of `update`. */
 export interface UpdateOptions {
@@ -39,6 +40,8 @@ const BUSY_ATTEMPTS = 100;
 export class BpfMap<K = unknown, V = unknown> extends MapBase implements Iterable<[K, V]> {
   protected readonly keyCodec: Codec<K>;
   protected readonly valueCodec: Codec<V>;
+  readonly #keyReader: WarmReader<K>;
+  readonly #valueReader: WarmReader<V>;
   #access: ElementAccess | undefined;
   /** False once the kernel has refused a batch command. */
   #batch: boolean;
@@ -47,6 +50,8 @@ export class BpfMap<K = unknown, V = unknown> extends MapBase implements Iterabl
     super(fd, params);
     this.keyCodec = keyCodec;
     this.valueCodec = valueCodec;
+    this.#keyReader = new WarmReader(keyCodec);
+    this.#valueReader = new WarmReader(valueCodec);
     this.#batch = this.kind?.ops.includes("batch") ?? false;
   }
 
@@ -139,11 +144,11 @@ export class BpfMap<K = unknown, V = unknown> extends MapBase implements Iterabl
   /** Keys and values, each once. An element that comes or goes meanwhile may be seen or not. */
   *entries(): IterableIterator<[K, V]> {
     this.need("list", "list");
-    const { keyCodec, valueCodec } = this;
-    const [keySize, valueBytes] = [keyCodec.size, valueCodec.size];
+    const [keySize, valueBytes] = [this.keyCodec.size, this.valueCodec.size];
     for (const { view, keysAt, valuesAt, count } of this.#pieces(BPF_MAP_LOOKUP_BATCH)) {
+      const [readKey, readValue] = this.#warm(count);
       for (let i = 0; i < count; i++) {
-        yield [keyCodec.read(view, keysAt + i * keySize), valueCodec.read(view, valuesAt + i * valueBytes)];
+        yield [readKey(view, keysAt + i * keySize), readValue(view, valuesAt + i * valueBytes)];
       }
     }
   }
@@ -151,18 +156,20 @@ export class BpfMap<K = unknown, V = unknown> extends MapBase implements Iterabl
   /** The keys, each once. */
   *keys(): IterableIterator<K> {
     this.need("list", "list");
-    const { keyCodec } = this;
+    const keySize = this.keyCodec.size;
     for (const { view, keysAt, count } of this.#pieces(BPF_MAP_LOOKUP_BATCH)) {
-      for (let i = 0; i < count; i++) yield keyCodec.read(view, keysAt + i * keyCodec.size);
+      const [readKey] = this.#warm(count);
+      for (let i = 0; i < count; i++) yield readKey(view, keysAt + i * keySize);
     }
   }
 
   /** The values. */
   *values(): IterableIterator<V> {
     this.need("list", "list");
-    const { valueCodec } = this;
+    const valueBytes = this.valueCodec.size;
     for (const { view, valuesAt, count } of this.#pieces(BPF_MAP_LOOKUP_BATCH)) {
-      for (let i = 0; i < count; i++) yield valueCodec.read(view, valuesAt + i * valueCodec.size);
+      const [, readValue] = this.#warm(count);
+      for (let i = 0; i < count; i++) yield readValue(view, valuesAt + i * valueBytes);
     }
   }
 
@@ -173,12 +180,12 @@ export class BpfMap<K = unknown, V = unknown> extends MapBase implements Iterabl
   /** Calls `fn` for each element: the fastest way to read a whole map. Returns how many there were. */
   forEach(fn: (value: V, key: K) => void): number {
     this.need("list", "list");
-    const { keyCodec, valueCodec } = this;
-    const [keySize, valueBytes] = [keyCodec.size, valueCodec.size];
+    const [keySize, valueBytes] = [this.keyCodec.size, this.valueCodec.size];
     let total = 0;
     for (const { view, keysAt, valuesAt, count } of this.#pieces(BPF_MAP_LOOKUP_BATCH)) {
+      const [readKey, readValue] = this.#warm(count);
       for (let i = 0; i < count; i++) {
-        fn(valueCodec.read(view, valuesAt + i * valueBytes), keyCodec.read(view, keysAt + i * keySize));
+        fn(readValue(view, valuesAt + i * valueBytes), readKey(view, keysAt + i * keySize));
       }
       total += count;
     }
@@ -188,11 +195,11 @@ export class BpfMap<K = unknown, V = unknown> extends MapBase implements Iterabl
   /** Reads elements and removes them, each taken by exactly one reader where the kernel has batches (5.6). */
   *drain(): IterableIterator<[K, V]> {
     this.need("take", "drain");
-    const { keyCodec, valueCodec } = this;
-    const [keySize, valueBytes] = [keyCodec.size, valueCodec.size];
+    const [keySize, valueBytes] = [this.keyCodec.size, this.valueCodec.size];
     for (const { view, keysAt, valuesAt, count } of this.#pieces(BPF_MAP_LOOKUP_AND_DELETE_BATCH)) {
+      const [readKey, readValue] = this.#warm(count);
       for (let i = 0; i < count; i++) {
-        yield [keyCodec.read(view, keysAt + i * keySize), valueCodec.read(view, valuesAt + i * valueBytes)];
+        yield [readKey(view, keysAt + i * keySize), readValue(view, valuesAt + i * valueBytes)];
       }
     }
   }
@@ -274,6 +281,13 @@ export class BpfMap<K = unknown, V = unknown> extends MapBase implements Iterabl
   #open(op: "get" | "set" | "delete" | "take", action: string): ElementAccess {
     this.need(op, action);
     return this.access();
+  }
+
+  /** The readers of keys and values, for `count` more of them. */
+  #warm(count: number): [Reader<K>, Reader<V>] {
+    this.#keyReader.warm(count);
+    this.#valueReader.warm(count);
+    return [this.#keyReader.read, this.#valueReader.read];
   }
 
   get #sizes(): ElementSizes {

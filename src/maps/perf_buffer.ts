@@ -17,6 +17,7 @@ import { onlineCpus } from "../kernel/cpus.ts";
 import type { Fd } from "../syscall/fd.ts";
 import { type Mapping, pageSize } from "../syscall/memory.ts";
 import { perfEnable, perfEventOpen, perfMmap } from "../syscall/perf_event.ts";
+import { EventDecoder } from "./event_decoder.ts";
 import { EventReader, type ReadOptions } from "./events.ts";
 import { fence, type RecordVisitor } from "./ring.ts";
 
@@ -59,7 +60,7 @@ interface EventArray {
 /** A reader of one perf event array. */
 export class PerfBuffer<T = Uint8Array> implements AsyncIterable<T>, Disposable {
   readonly #array: EventArray;
-  readonly #codec: Codec<T> | undefined;
+  readonly #decoder: EventDecoder<T>;
   readonly #rings: PerfRing[] = [];
   readonly #reader: EventReader<T>;
   readonly #onLost: ((cpu: number, count: number) => void) | undefined;
@@ -79,7 +80,7 @@ export class PerfBuffer<T = Uint8Array> implements AsyncIterable<T>, Disposable 
       throw new RangeError(`Cannot open "${array.name}": cannot wake every ${wakeupEvents} events`);
     }
     this.#array = array;
-    this.#codec = codec;
+    this.#decoder = new EventDecoder(codec, `perf event array "${array.name}"`);
     this.#onLost = onLost;
     try {
       for (const cpu of options.cpus ?? onlineCpus()) {
@@ -96,7 +97,7 @@ export class PerfBuffer<T = Uint8Array> implements AsyncIterable<T>, Disposable 
     this.#reader = new EventReader<T>({
       fds: this.#rings.map((ring) => ring.fd.number),
       mode: "edge",
-      drain: (out, limit) => this.#drain(this.#decoder((event) => void out.push(event)), limit),
+      drain: (out, limit) => this.#consume((event) => void out.push(event), limit),
       busy: () => false, // the head moves when a record is complete
     });
   }
@@ -129,7 +130,7 @@ export class PerfBuffer<T = Uint8Array> implements AsyncIterable<T>, Disposable 
   /** Calls `handler` with each event that is there; it may return false to stop. Returns how many there were. */
   consume(handler: (event: T) => boolean | void, limit: number = Infinity): number {
     const { count, stopped } = this.#reader.consumeQueued(handler, limit);
-    return stopped ? count : count + this.#drain(this.#decoder(handler), limit - count);
+    return stopped ? count : count + this.#consume(handler, limit - count);
   }
 
   /** Calls `visit` with the bytes of each event, valid during the call only. */
@@ -198,20 +199,8 @@ export class PerfBuffer<T = Uint8Array> implements AsyncIterable<T>, Disposable 
     this.#onLost?.(cpu, count);
   }
 
-  #decoder(handler: (event: T) => boolean | void): RecordVisitor {
-    const codec = this.#codec;
-    if (codec === undefined) {
-      return (view, offset, length) => handler(new Uint8Array(view.buffer, offset, length).slice() as T);
-    }
-    const { size } = codec;
-    return (view, offset, length) => {
-      // The kernel pads samples, so they may be longer than what the program wrote.
-      if (length < size) {
-        const where = `perf event array "${this.#array.name}"`;
-        throw new FormatError(where, `an event has ${length} bytes, but its type has ${size}`);
-      }
-      return handler(codec.read(view, offset));
-    };
+  #consume(handler: (event: T) => boolean | void, limit: number): number {
+    return this.#decoder.counted(this.#drain(this.#decoder.visitor(handler), limit));
   }
 }
 

@@ -4,9 +4,10 @@
  */
 import { BPF_F_RB_OVERWRITE } from "../abi/bpf.gen.ts";
 import type { Codec } from "../bytes/codec.ts";
-import { FormatError, NotSupportedError } from "../errors.ts";
+import { NotSupportedError } from "../errors.ts";
 import type { Fd } from "../syscall/fd.ts";
 import { MapBase, type MapParams } from "./base.ts";
+import { EventDecoder } from "./event_decoder.ts";
 import { EventReader, type ReadOptions } from "./events.ts";
 import { type RecordVisitor, Ring } from "./ring.ts";
 
@@ -35,17 +36,17 @@ export interface RingStats {
  * ```
  */
 export class RingBuffer<T = Uint8Array> extends MapBase implements AsyncIterable<T> {
-  readonly #codec: Codec<T> | undefined;
+  readonly #decoder: EventDecoder<T>;
   readonly #reader: EventReader<T>;
   #ring: Ring | undefined;
 
   constructor(fd: Fd, params: MapParams, codec?: Codec<T>) {
     super(fd, params);
-    this.#codec = codec;
+    this.#decoder = new EventDecoder(codec, `ring buffer "${params.name}"`);
     this.#reader = new EventReader<T>({
       fds: [this.fd],
       mode: "level",
-      drain: (out, limit) => this.#open().scan(this.#decoder((event) => void out.push(event)), limit),
+      drain: (out, limit) => this.#scan((event) => void out.push(event), limit),
       busy: () => this.#open().available > 0,
     });
   }
@@ -76,7 +77,7 @@ export class RingBuffer<T = Uint8Array> extends MapBase implements AsyncIterable
    */
   consume(handler: (event: T) => boolean | void, limit: number = Infinity): number {
     const { count, stopped } = this.#reader.consumeQueued(handler, limit);
-    return stopped ? count : count + this.#open().scan(this.#decoder(handler), limit - count);
+    return stopped ? count : count + this.#scan(handler, limit - count);
   }
 
   /**
@@ -123,19 +124,7 @@ export class RingBuffer<T = Uint8Array> extends MapBase implements AsyncIterable
     return this.#ring = new Ring(fd, this.maxEntries);
   }
 
-  #decoder(handler: (event: T) => boolean | void): RecordVisitor {
-    const codec = this.#codec;
-    if (codec === undefined) {
-      return (view, offset, length) => handler(new Uint8Array(view.buffer, offset, length).slice() as T);
-    }
-    const { size } = codec;
-    return (view, offset, length) => {
-      if (length < size) this.#tooShort(length, size);
-      return handler(codec.read(view, offset));
-    };
-  }
-
-  #tooShort(length: number, size: number): never {
-    throw new FormatError(`ring buffer "${this.name}"`, `a record has ${length} bytes, but its type has ${size}`);
+  #scan(handler: (event: T) => boolean | void, limit: number): number {
+    return this.#decoder.counted(this.#open().scan(this.#decoder.visitor(handler), limit));
   }
 }

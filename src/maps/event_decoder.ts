@@ -1,0 +1,43 @@
+/** From the bytes of a record to an event, for ring and perf buffers. */
+import type { Codec } from "../bytes/codec.ts";
+import { FormatError } from "../errors.ts";
+import { WarmReader } from "./reader.ts";
+import type { RecordVisitor } from "./ring.ts";
+
+/** Decodes the records of one buffer. Without a codec events are copies of the bytes. */
+export class EventDecoder<T> {
+  readonly #size: number;
+  readonly #reader: WarmReader<T> | undefined;
+  readonly #where: string;
+
+  /** `where` names the buffer in errors. */
+  constructor(codec: Codec<T> | undefined, where: string) {
+    this.#size = codec?.size ?? 0;
+    this.#reader = codec === undefined ? undefined : new WarmReader(codec);
+    this.#where = where;
+  }
+
+  /** A visitor of records that passes events on. Make one for each scan: readers get faster. */
+  visitor(handler: (event: T) => boolean | void): RecordVisitor {
+    const read = this.#reader?.read;
+    if (read === undefined) {
+      return (view, offset, length) => handler(new Uint8Array(view.buffer, offset, length).slice() as T);
+    }
+    const size = this.#size;
+    return (view, offset, length) => {
+      // Longer is fine: the kernel pads perf samples, and programs may append to a struct.
+      if (length < size) this.#tooShort(length);
+      return handler(read(view, offset));
+    };
+  }
+
+  /** Tells how many records a scan had; returns it. */
+  counted(count: number): number {
+    this.#reader?.warm(count);
+    return count;
+  }
+
+  #tooShort(length: number): never {
+    throw new FormatError(this.#where, `a record has ${length} bytes, but its type has ${this.#size}`);
+  }
+}
