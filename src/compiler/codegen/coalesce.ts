@@ -20,13 +20,14 @@ export function coalesce(lir: LirFunction, { ranges }: Intervals): void {
     if (x < 0 || y < 0) return false;
     const [a, b] = [find(x), find(y)];
     if (a === b) return true;
+    // What can be made anew anywhere is better off with a short life of its own.
+    if (lir.remat[a] !== undefined || lir.remat[b] !== undefined) return false;
     if (lir.short[a] || lir.short[b] || fixed.has(a) || fixed.has(b) || intersects(ranges[a]!, ranges[b]!)) {
       return false;
     }
     parent[b] = a;
     ranges[a] = unite(ranges[a]!, ranges[b]!);
     ranges[b] = [];
-    lir.remat[a] = lir.remat[b] = undefined;
     return true;
   };
   for (const block of [...lir.blocks].sort((a, b) => b.depth - a.depth)) {
@@ -41,7 +42,7 @@ function mergeOperands(inst: LirInst, merge: (x: Operand, y: Operand) => boolean
       inst.dsts.forEach((dst, i) => merge(dst, inst.args[i]!));
       break;
     case "alu":
-      if (!merge(inst.dst, inst.a) && isCommutative(inst.alu)) merge(inst.dst, inst.b);
+      if (!merge(inst.dst, inst.a) && isCommutative(inst)) merge(inst.dst, inst.b);
       break;
     case "neg":
     case "be":

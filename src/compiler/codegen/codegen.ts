@@ -69,9 +69,7 @@ export function placeFunctions(
   relocations: readonly CodeRelocation[],
   placeOf: (name: string) => { section: string; offset: number },
 ): Relocation[] {
-  return relocations.map((r): Relocation =>
-    "name" in r ? { kind: r.kind, insn: r.insn, ...placeOf(r.name) } : r
-  );
+  return relocations.map((r): Relocation => "name" in r ? { kind: r.kind, insn: r.insn, ...placeOf(r.name) } : r);
 }
 
 function checkStack(fn: IrFunction, frame: Frame): void {

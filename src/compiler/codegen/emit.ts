@@ -172,7 +172,7 @@ class Emitter {
       if (inst.wide) return this.#mov(dst, a);
       return this.#asm.operand(code, dst, a, 0, 0);
     }
-    if (b === dst && a !== dst && isCommutative(inst.alu)) [a, b] = [b, a];
+    if (b === dst && a !== dst && isCommutative(inst)) [a, b] = [b, a];
     this.#mov(dst, a);
     this.#asm.core(inst.core);
     this.#asm.operand(code, dst, b, off, inst.imm);

@@ -66,6 +66,8 @@ export class LirInst {
   wide = true;
   signed = false;
   alu: AluOp = "mov";
+  /** alu: the operands must not be exchanged although the operation would allow it. */
+  ordered = false;
   atomic: AtomicOp = "add";
   cond: CompareOp = "ne";
   slot: StackSlot | undefined = undefined;
@@ -129,9 +131,9 @@ export class LirFunction {
   }
 }
 
-/** Whether the operands of an ALU operation may be exchanged. */
-export function isCommutative(alu: AluOp): boolean {
-  return alu === "add" || alu === "mul" || alu === "and" || alu === "or" || alu === "xor";
+/** Whether the two operands of an ALU instruction may be exchanged. */
+export function isCommutative({ op, alu, ordered }: LirInst): boolean {
+  return op === "alu" && !ordered && (alu === "add" || alu === "mul" || alu === "and" || alu === "or" || alu === "xor");
 }
 
 /**
@@ -158,7 +160,7 @@ export function forEachUse(inst: LirInst, visit: (vreg: Operand, when: number) =
 }
 
 function whenB(inst: LirInst): number {
-  if (inst.op === "alu" && inst.alu !== "mov" && !isCommutative(inst.alu)) return LATE;
+  if (inst.op === "alu" && inst.alu !== "mov" && !isCommutative(inst)) return LATE;
   return inst.op === "atomic" && inst.dst >= 0 && inst.atomic !== "cmpxchg" ? EARLY : READ;
 }
 

@@ -127,7 +127,7 @@ class Scan {
           case "be":
           case "movsx":
             friends(inst.dst, inst.a);
-            if (isCommutative(inst.alu)) friends(inst.dst, inst.b);
+            if (isCommutative(inst)) friends(inst.dst, inst.b);
         }
       }
     }

@@ -79,7 +79,9 @@ function small(ctx: SelectContext, value: number): Operand {
 }
 
 function binary(ctx: SelectContext, inst: Inst, dst: Operand, wide: boolean): void {
-  const [a, b] = inst.args as [Inst, Inst];
+  let [a, b] = inst.args as [Inst, Inst];
+  const stack = inst.op === "add" && (isStackAddress(a) || isStackAddress(b));
+  if (stack && !isStackAddress(a)) [a, b] = [b, a];
   const address = wide ? ctx.address(inst) : undefined;
   if (address !== undefined) return ctx.load(dst, address);
   const { widths } = ctx.options;
@@ -93,7 +95,17 @@ function binary(ctx: SelectContext, inst: Inst, dst: Operand, wide: boolean): vo
   const divides = inst.op === "div" || inst.op === "mod";
   const full = wide && !mask && !(divides && widths[a.id]! <= 32 && widths[b.id]! <= 32);
   const right = rightOperand(ctx, inst, b, full);
-  ctx.alu(ALU[inst.op]!, dst, left, right.b, right.imm, full);
+  ctx.alu(ALU[inst.op]!, dst, left, right.b, right.imm, full).ordered = stack;
+}
+
+/**
+ * Whether the value points into the stack frame. Sums must begin with the pointer: for `scalar += pointer` the verifier (6.18)
+ * forgets which frame the pointer belongs to, and refuses good code of subprograms or takes it for the caller's frame.
+ */
+function isStackAddress(value: Inst, depth = 0): boolean {
+  if (value.op === "stackSlot") return true;
+  if (depth > 4 || (value.op !== "add" && value.op !== "phi" && value.op !== "select")) return false;
+  return value.args.some((arg) => isStackAddress(arg, depth + 1));
 }
 
 /** The right operand; counts that are too large and immediate zero divisors would be refused by the verifier. */

@@ -36,6 +36,8 @@ export interface LoadOptions {
   invariant?: boolean;
   /** Must not be merged or dropped. */
   volatile?: boolean;
+  /** The value is a pointer into a packet (data, data_meta, data_end): a bound checked for much holds for less. */
+  packet?: boolean;
 }
 
 /** Options of `callHelper`, `callKfunc`, `callFunction`: what the optimiser may believe; the defaults are the careful ones. */
@@ -292,8 +294,8 @@ export class FunctionBuilder {
   // Memory
 
   load(size: AccessSize, base: Value, offset: number, options: LoadOptions = {}): Value {
-    const { signed = false, core = undefined, invariant = false, volatile = false } = options;
-    return this.#emit("load", [base], { size, offset, signed, core, invariant, volatile });
+    const { signed = false, core = undefined, invariant = false, volatile = false, packet = false } = options;
+    return this.#emit("load", [base], { size, offset, signed, core, invariant, volatile, packet });
   }
 
   store(size: AccessSize, base: Value, offset: number, value: Value, core?: CoreRecord): void {

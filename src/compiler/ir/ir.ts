@@ -169,6 +169,8 @@ export class Inst {
   invariant = false;
   /** load: must happen, and happen once. */
   volatile = false;
+  /** load: of a packet pointer (data, data_meta, data_end). */
+  packet = false;
   /** atomic: the old value is wanted (always true for xchg and cmpxchg). */
   fetch = false;
   atomic: AtomicOp = "add";

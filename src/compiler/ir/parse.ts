@@ -207,6 +207,7 @@ class Parser {
     inst.fetch = fetch !== undefined || atomic === "xchg" || atomic === "cmpxchg";
     inst.invariant = tail!.includes(" invariant");
     inst.volatile = tail!.includes(" volatile");
+    inst.packet = tail!.includes(" packet");
     const values = tail!.startsWith(",") ? tail!.slice(1).trim().split(/,\s*/) : [];
     this.#operands(inst, from === undefined ? [base!, ...values] : [base!, from]);
   }

@@ -111,7 +111,9 @@ class Printer {
     const at = `[${this.#value(base!)}${signed(inst.offset)}]`;
     switch (inst.op) {
       case "load": {
-        const flags = `${inst.invariant ? " invariant" : ""}${inst.volatile ? " volatile" : ""}`;
+        const flags = `${inst.invariant ? " invariant" : ""}${inst.volatile ? " volatile" : ""}${
+          inst.packet ? " packet" : ""
+        }`;
         return `load ${inst.signed ? "s" : "u"}${inst.size * 8} ${at}${core(inst)}${flags}`;
       }
       case "store":

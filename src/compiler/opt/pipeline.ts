@@ -1,7 +1,14 @@
 /** The passes over the IR, in order. */
-import { reversePostOrder } from "../ir/cfg.ts";
+import { removeUnreachable } from "../ir/edit.ts";
 import type { IrFunction } from "../ir/ir.ts";
+import { eliminateDeadCode } from "./dce.ts";
+import { fold } from "./fold.ts";
+import { numberValues } from "./gvn.ts";
+import { gatherLeaves } from "./leaves.ts";
 import { legalize } from "./legalize.ts";
+import { narrow } from "./narrow.ts";
+import { propagateConstants } from "./sccp.ts";
+import { simplifyCfg } from "./simplify_cfg.ts";
 
 export interface OptimizeOptions {
   readonly cpu: 1 | 2 | 3 | 4;
@@ -14,19 +21,29 @@ export interface OptimizeOptions {
 export interface Pass {
   readonly name: string;
   /** Whether the code generator relies on it. */
-  readonly required: boolean;
+  readonly required?: true;
   readonly run: (fn: IrFunction, options: OptimizeOptions) => void;
 }
 
 export const PASSES: readonly Pass[] = [
+  { name: "order", required: true, run: removeUnreachable },
+  { name: "leaves", run: gatherLeaves },
+  { name: "fold", run: fold },
+  { name: "cfg", run: simplifyCfg },
+  { name: "sccp", run: propagateConstants },
+  { name: "gvn", run: numberValues },
+  { name: "fold again", run: fold },
+  { name: "narrow", run: narrow },
+  { name: "dce", run: eliminateDeadCode },
+  { name: "cfg again", run: simplifyCfg },
   { name: "legalize", required: true, run: (fn, { cpu }) => legalize(fn, cpu) },
-  { name: "order", required: true, run: (fn) => void (fn.blocks = reversePostOrder(fn.blocks[0]!, fn.nextBlockId)) },
+  { name: "order again", required: true, run: removeUnreachable },
 ];
 
 /** Runs the passes; the function is changed in place. */
 export function optimize(fn: IrFunction, options: OptimizeOptions): void {
   for (const pass of PASSES) {
-    if (!pass.required && !options.optimize) continue;
+    if (pass.required !== true && !options.optimize) continue;
     pass.run(fn, options);
     options.after(pass.name);
   }

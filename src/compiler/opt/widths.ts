@@ -7,15 +7,22 @@ import type { Inst, IrFunction } from "../ir/ir.ts";
 /** Rounds after which a phi that still grows is taken to have any value. */
 const ROUNDS = 4;
 
-/** By value id: 0 to 64. Blocks must be listed so that definitions come before uses, loops apart. */
-export function valueWidths(fn: IrFunction): Uint8Array {
+/**
+ * By value id: 0 to 64. Blocks must be listed so that definitions come before uses, loops apart. `verifier` counts only what the
+ * kernel's verifier can tell as well: it knows nothing of the results of products, divisions, byte swaps, calls, atomics and shifts by a variable count.
+ */
+export function valueWidths(fn: IrFunction, verifier = false): Uint8Array {
   const widths = new Uint8Array(fn.nextId);
   let round = 0;
   for (let changed = true; changed; round++) {
     changed = false;
     for (const block of fn.blocks) {
       for (const inst of block.insts) {
-        const width = inst.op === "phi" && round >= ROUNDS && grows(inst, widths) ? 64 : widthOf(inst, widths);
+        const width = inst.op === "phi" && round >= ROUNDS && grows(inst, widths)
+          ? 64
+          : verifier && untracked(inst)
+          ? 64
+          : widthOf(inst, widths);
         if (width > widths[inst.id]!) {
           widths[inst.id] = width;
           changed = true;
@@ -24,6 +31,13 @@ export function valueWidths(fn: IrFunction): Uint8Array {
     }
   }
   return widths;
+}
+
+const UNTRACKED: ReadonlySet<string> = new Set(["div", "mod", "sdiv", "smod", "mul", "bswap", "call", "atomic"]);
+
+function untracked(inst: Inst): boolean {
+  if (UNTRACKED.has(inst.op)) return true;
+  return (inst.op === "shr" || inst.op === "ashr") && inst.args[1]!.op !== "const";
 }
 
 function grows(phi: Inst, widths: Uint8Array): boolean {
