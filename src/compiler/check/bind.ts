@@ -16,6 +16,8 @@ export interface Symbol {
   reassigned: boolean;
   /** A field or an element of it is assigned. */
   mutated: boolean;
+  /** A `var` in an inner block: the function's, and `undefined` until that block runs. */
+  hoisted: boolean;
   uses: number;
 }
 
@@ -72,6 +74,8 @@ class Binder {
   readonly #known: Iterable<string>;
   readonly #report: Report;
   #scope = new Scope(undefined);
+  /** Where `var` declares. */
+  #functionScope = this.#scope;
 
   constructor(known: Iterable<string>, report: Report) {
     this.#known = known;
@@ -83,16 +87,17 @@ class Binder {
       this.#declare(target, "parameter", false);
       if (init !== undefined) this.#report("parameter-default", "a parameter of a kernel function has no default", init);
     }
-    this.#block(func.body);
+    this.#scope = this.#functionScope = new Scope(this.#scope);
+    this.#statements(func.body.body);
     return { symbols: this.#symbols, assignedIn: this.#assignedIn };
   }
 
-  #declare(pattern: Pattern, kind: Symbol["kind"], constant: boolean): void {
+  #declare(pattern: Pattern, kind: Symbol["kind"], constant: boolean, scope = this.#scope): void {
     if (pattern.type === "Ident") {
-      const { names } = this.#scope;
+      const { names } = scope;
       const existing = names.get(pattern.name);
       // `var x` twice is one variable.
-      const symbol = existing ?? { name: pattern.name, kind, constant, reassigned: false, mutated: false, uses: 0 };
+      const symbol = existing ?? { name: pattern.name, kind, constant, reassigned: false, mutated: false, hoisted: false, uses: 0 };
       names.set(pattern.name, symbol);
       this.#symbols.set(pattern, symbol);
       return;
@@ -101,7 +106,7 @@ class Binder {
     for (const item of items) {
       if (item === undefined) continue;
       if (item.init !== undefined) this.#expr(item.init);
-      this.#declare(item.target, kind, constant);
+      this.#declare(item.target, kind, constant, scope);
     }
   }
 
@@ -157,14 +162,21 @@ class Binder {
   #variables(decl: VarDecl): void {
     for (const { target, init } of decl.decls) {
       this.#maybe(init);
-      this.#declare(target, "variable", decl.kind === "const" || decl.kind === "using");
-      if (decl.kind === "var" && init !== undefined && target.type === "Ident") this.#hoisted(target);
+      const isVar = decl.kind === "var";
+      this.#declare(target, "variable", decl.kind === "const" || decl.kind === "using", isVar ? this.#functionScope : this.#scope);
+      if (isVar && this.#scope !== this.#functionScope) this.#hoist(target);
     }
   }
 
-  /** A `var` in a loop or a branch is the function's, and may be set on some paths only. */
-  #hoisted(target: Ident): void {
-    this.#symbols.get(target)!.reassigned = true;
+  #hoist(target: Pattern): void {
+    if (target.type === "Ident") {
+      const symbol = this.#symbols.get(target)!;
+      symbol.reassigned = true;
+      symbol.hoisted = true;
+      for (const loop of this.#loops) loop.add(symbol);
+      return;
+    }
+    for (const item of target.type === "ObjectPattern" ? target.props : target.elements) if (item !== undefined) this.#hoist(item.target);
   }
 
   #loop(stmt: Extract<Stmt, { type: "For" | "ForOf" | "While" | "DoWhile" }>): void {
@@ -249,7 +261,7 @@ class Binder {
 
   #jsGlobal(ident: Ident): Symbol | undefined {
     const { name } = ident;
-    if (JS_GLOBALS.has(name)) return { name, kind: "js", constant: true, reassigned: false, mutated: false, uses: 0 };
+    if (JS_GLOBALS.has(name)) return { name, kind: "js", constant: true, reassigned: false, mutated: false, hoisted: false, uses: 0 };
     const available = new Set(this.#known);
     const notes = available.has(name)
       ? [`take it from the second parameter: (ctx, { ${name} })`]

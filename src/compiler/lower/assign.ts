@@ -165,7 +165,8 @@ export function destructure(
   if (pattern.type === "ObjectPattern") {
     for (const { key, target, init, start, end } of pattern.props) {
       const at: Expr = { type: "Ident", name: key, start, end };
-      const part = read(f, memberOf(f, val, key, at), at);
+      const missing = init !== undefined && val.k === "object" && !val.fields.has(key);
+      const part = missing ? UNDEFINED : read(f, memberOf(f, val, key, at), at);
       destructure(f, target, withDefault(f, part, init), node, bindName);
     }
     return;

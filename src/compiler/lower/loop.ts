@@ -94,9 +94,11 @@ function lowerLoop(f: Lowering, parts: LoopParts): void {
 
 function runBody(f: Lowering, parts: LoopParts, target: JumpTarget, iterator: Iterator | undefined): void {
   f.jumps.push(target);
+  f.loops.push(parts.stmt);
   if (iterator !== undefined) f.cleanups.push(iterator.close);
   parts.body();
   if (iterator !== undefined) f.cleanups.pop();
+  f.loops.pop();
   f.jumps.pop();
   if (!f.b.reachable) return;
   f.flush();
@@ -104,9 +106,9 @@ function runBody(f: Lowering, parts: LoopParts, target: JumpTarget, iterator: It
   f.b.jump(target.continueTo!);
 }
 
-/** Variables assigned in the loop: what is known of them before it need not hold in later rounds. */
+/** Variables that may become `undefined` in the loop: that they are there before it need not hold in later rounds. */
 function forget(f: Lowering, stmt: Stmt): void {
-  for (const symbol of f.bindings.assignedIn.get(stmt) ?? []) f.present.delete(symbol);
+  for (const symbol of f.rounds.undefinedIn.get(stmt) ?? []) f.present.delete(symbol);
 }
 
 interface Iterator {
@@ -215,7 +217,9 @@ function overItems(f: Lowering, stmt: ForOf, items: readonly (() => Val)[], labe
     const target: JumpTarget = { label, breakTo: exit, continueTo: next, breakFlows, continueFlows: [], isSwitch: false, cleanup: undefined };
     destructure(f, stmt.target, item(), stmt.iterable, (ident, val) => declareName(f, ident, val, stmt.iterable));
     f.jumps.push(target);
+    f.loops.push(stmt);
     lowerStatement(f, stmt.body, undefined);
+    f.loops.pop();
     f.jumps.pop();
     if (f.b.reachable) {
       f.flush();

@@ -12,7 +12,7 @@ import { typeOfConstant, U64 } from "../check/int_types.ts";
 import { Abandon } from "../diagnostics.ts";
 import { FunctionBuilder } from "../ir/builder.ts";
 import type { Block, SourcePosition, Value } from "../ir/ir.ts";
-import type { Expr, Ident, Range } from "../syntax/ast.ts";
+import type { Expr, Ident, Range, Stmt } from "../syntax/ast.ts";
 import type { SourceText } from "../syntax/source.ts";
 import { Cell, joinVarTypes, typeOfVal, type VarType } from "./cells.ts";
 import { convert as convertHook, settle as settleHook } from "./memory.ts";
@@ -42,6 +42,8 @@ export type Flow = ReadonlySet<Symbol>;
 export interface Rounds {
   readonly types: Map<Symbol, VarType>;
   result: VarType | undefined;
+  /** For each loop, the variables that may become `undefined` in it. */
+  readonly undefinedIn: Map<Stmt, Set<Symbol>>;
   usesScratch: boolean;
   changed: boolean;
 }
@@ -55,6 +57,8 @@ export class Lowering {
   readonly rounds: Rounds;
   readonly bound = new Map<Symbol, Binding>();
   readonly jumps: JumpTarget[] = [];
+  /** The loops around this point, outermost first. */
+  readonly loops: Stmt[] = [];
   present = new Set<Symbol>();
   /** For each open `?.` chain, where to go when a part is missing. */
   readonly chains: { absent: Block; used: boolean }[] = [];
@@ -206,8 +210,18 @@ export class Lowering {
     const val = this.settle(given);
     const cell = this.#cellFor(symbol, typeOfVal(val), node);
     cell.write(this.convert(val, cell.type));
-    if (val.k === "undefined" || val.k === "opt") this.present.delete(symbol);
+    if (val.k === "undefined" || val.k === "opt") this.#becomesUndefined(symbol);
     else this.present.add(symbol);
+  }
+
+  #becomesUndefined(symbol: Symbol): void {
+    this.present.delete(symbol);
+    for (const loop of this.loops) {
+      const known = this.rounds.undefinedIn.get(loop) ?? new Set();
+      if (known.has(symbol)) continue;
+      this.rounds.undefinedIn.set(loop, known.add(symbol));
+      this.rounds.changed = true;
+    }
   }
 
   #cellFor(symbol: Symbol, type: VarType, node: Range): Cell {

@@ -101,7 +101,7 @@ export function lowerRounds(module: Module, parsed: ParsedFunction, options: Rou
   const report = (code: string, text: string, node: { start: number; end: number }, notes?: readonly string[]): void =>
     module.diagnostics.error(code, text, source.locate(node.start, node.end), notes);
   const bindings = bind(func, scopeNames(module), report);
-  const rounds: Rounds = { types: new Map(), result: undefined, usesScratch: false, changed: false };
+  const rounds: Rounds = { types: new Map(), result: undefined, undefinedIn: new Map(), usesScratch: false, changed: false };
   for (let round = 0;; round++) {
     const mark = module.diagnostics.mark();
     rounds.changed = false;
@@ -110,6 +110,7 @@ export function lowerRounds(module: Module, parsed: ParsedFunction, options: Rou
     f.at({ start: func.start, end: func.start + 1 });
     if (rounds.usesScratch) openScratch(f);
     start(f);
+    for (const symbol of new Set(bindings.symbols.values())) if (symbol.hoisted) f.write(symbol, UNDEFINED, func);
     lowerStatements(f, func.body.body);
     if (f.b.reachable) leaveAtEnd(f, func);
     if (f.scratchUsed > 0) module.scratch.set(options.name, f.scratchUsed);
