@@ -30,6 +30,7 @@ export class Link implements Disposable {
   readonly #links: readonly Fd[];
   readonly #kept: readonly Fd[];
   #undo: (() => void) | undefined;
+  #pins = 0;
   #closed = false;
 
   constructor(parts: LinkParts) {
@@ -75,11 +76,13 @@ export class Link implements Disposable {
    */
   pin(path: string): void {
     objPin(this.#only("pin"), path);
+    this.#pins++;
   }
 
   /** Removes a pin. The attachment lives on while this object does. */
   unpin(path: string): void {
     unlink(path);
+    this.#pins = Math.max(0, this.#pins - 1);
   }
 
   /**
@@ -107,7 +110,8 @@ export class Link implements Disposable {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    const undo = this.#undo;
+    // What lies under a pinned link (a probe in tracefs) must stay with it.
+    const undo = this.#pins > 0 ? undefined : this.#undo;
     this.#undo = undefined;
     try {
       undo?.();

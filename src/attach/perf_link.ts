@@ -3,12 +3,14 @@
  * (5.15), else an ioctl, which lasts as long as the event's descriptor.
  */
 import { BPF_PERF_EVENT } from "../abi/bpf.gen.ts";
-import { EBADF, EINVAL, ENOTSUPP, EOPNOTSUPP } from "../abi/errno.gen.ts";
+import { PERF_EVENT_IOC_SET_BPF } from "../abi/perf.ts";
+import { E2BIG, EBADF, EEXIST, EINVAL, ENOTSUPP, EOPNOTSUPP } from "../abi/errno.gen.ts";
 import { NotSupportedError } from "../errors.ts";
 import type { Fd } from "../syscall/fd.ts";
-import { perfEnable, perfSetBpf } from "../syscall/perf_event.ts";
+import { call, syscallError } from "../syscall/libc.ts";
+import { perfEnable } from "../syscall/perf_event.ts";
 import { type Runtime, runtime } from "../syscall/runtime/mod.ts";
-import { linkError, makeAll, tryLink } from "./attempt.ts";
+import { attachAction, linkError, makeAll, tryLink } from "./attempt.ts";
 import { Link } from "./link.ts";
 import type { AttachableProgram, Cookie, ProbeMode } from "./types.ts";
 
@@ -19,8 +21,6 @@ export interface PerfLinkOptions {
   readonly mode?: ProbeMode | undefined;
   /** Takes back what lies under the event (a probe in tracefs). */
   readonly undo?: (() => void) | undefined;
-  /** What an errno of BPF_LINK_CREATE means here. */
-  readonly hint?: (errno: number) => string | undefined;
 }
 
 /**
@@ -40,7 +40,7 @@ export function attachPerfEvents(prog: AttachableProgram, events: readonly Fd[],
       return new Link({ what: options.what, links, undo: undoAfter(links, undo) });
     }
     for (const event of events) {
-      perfSetBpf(event.number, prog.fd);
+      setProgram(prog, event, options.what);
       perfEnable(event.number);
     }
     return new Link({ what: options.what, kept: events, undo: undoAfter(events, undo) });
@@ -48,6 +48,19 @@ export function attachPerfEvents(prog: AttachableProgram, events: readonly Fd[],
     for (const fd of [...links, ...events]) fd.close();
     undo?.();
     throw error;
+  }
+}
+
+/** From `perf_event_attach_bpf_prog` of kernel/trace/bpf_trace.c. */
+const HINTS: Readonly<Record<number, string>> = {
+  [EEXIST]: "this program is attached there already",
+  [E2BIG]: "64 programs are attached there already, which is all the kernel takes",
+};
+
+function setProgram(prog: AttachableProgram, event: Fd, what: string): void {
+  const result = call("ioctl", event.number, PERF_EVENT_IOC_SET_BPF, prog.fd);
+  if (result < 0) {
+    throw syscallError(result, "ioctl(PERF_EVENT_IOC_SET_BPF)", `Cannot ${attachAction(prog, what)}`, HINTS[-result]);
   }
 }
 
@@ -75,7 +88,7 @@ function linkEvents(prog: AttachableProgram, events: readonly Fd[], options: Per
       attach_type: BPF_PERF_EVENT,
       "perf_event.bpf_cookie": options.cookie,
     });
-    return typeof link === "number" ? linkError(prog, options.what, link, options.hint?.(-link)) : link;
+    return typeof link === "number" ? linkError(prog, options.what, link, HINTS[-link]) : link;
   });
 }
 
