@@ -146,7 +146,9 @@ function createMap(context: MapContext, spec: MapSpec, name: string): Fd {
 }
 
 function typesOf(context: MapContext, spec: MapSpec): Partial<BpfInput<"BPF_MAP_CREATE">> | undefined {
-  if (context.btf === undefined || spec.kind === "struct_ops" || mapKind(spec.type)?.noBtf) return undefined;
+  if (context.btf === undefined || mapKind(spec.type)?.noBtf) return undefined;
+  // The value is a type of the kernel, but the kernel wants the object's BTF all the same.
+  if (spec.kind === "struct_ops") return { btf_fd: context.btf.number };
   if (spec.keyTypeId === 0 && spec.valueTypeId === 0) return undefined;
   return { btf_fd: context.btf.number, btf_key_type_id: spec.keyTypeId, btf_value_type_id: spec.valueTypeId };
 }

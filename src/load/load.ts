@@ -99,7 +99,7 @@ export function loadObject(spec: ObjectSpec, options: LoadOptions = {}): LoadedO
   }
   bindConstants(maps, loaded);
   fillProgramSlots(spec, maps, loaded);
-  for (const map of structOps.values()) fillStructOps(map, (name) => programFd(spec, loaded, name));
+  for (const map of structOps.values()) fillStructOps(map, (name) => loaded.get(name)?.fd);
   cleanup.keep();
   return new LoadedObject({ spec, maps, programs: loaded, structOps });
 }

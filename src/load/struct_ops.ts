@@ -3,7 +3,7 @@
  * have more members, or others in between. Pointers become descriptors of programs once those are loaded. The value is
  * handed to the kernel when the map is attached. Rules are libbpf's (`bpf_map__init_kern_struct_ops`).
  */
-import { BPF_F_LINK, BPF_F_VTYPE_BTF_OBJ_FD } from "../abi/bpf.gen.ts";
+import { BPF_F_VTYPE_BTF_OBJ_FD } from "../abi/bpf.gen.ts";
 import type { Btf } from "../btf/btf.ts";
 import { BTF_KIND } from "../btf/kinds.ts";
 import type { BtfComposite, BtfMember } from "../btf/types.ts";
@@ -66,20 +66,19 @@ export function structOpsUses(maps: ReadonlyMap<string, StructOpsMap>): Map<stri
 
 /** Attributes of BPF_MAP_CREATE. */
 export function structOpsAttr(map: StructOpsMap): Partial<BpfInput<"BPF_MAP_CREATE">> {
-  const link = map.spec.structOps!.link ? BPF_F_LINK : 0;
   const module = map.btfObjFd === undefined ? 0 : BPF_F_VTYPE_BTF_OBJ_FD;
   return {
     value_size: map.value.length,
-    map_flags: map.spec.flags | link | module,
+    map_flags: map.spec.flags | module,
     btf_vmlinux_value_type_id: map.valueTypeId,
     ...(map.btfObjFd !== undefined && { value_type_btf_obj_fd: map.btfObjFd }),
   };
 }
 
-/** Writes the descriptors of loaded programs into the value. */
-export function fillStructOps(map: StructOpsMap, programFd: (name: string) => number): void {
+/** Writes the descriptors of loaded programs into the value; a program the caller did not load leaves its member null. */
+export function fillStructOps(map: StructOpsMap, programFd: (name: string) => number | undefined): void {
   const view = new DataView(map.value.buffer);
-  for (const slot of map.slots) view.setBigUint64(slot.offset, BigInt(programFd(slot.program)), true);
+  for (const slot of map.slots) view.setBigUint64(slot.offset, BigInt(programFd(slot.program) ?? 0), true);
 }
 
 class KernelStruct {

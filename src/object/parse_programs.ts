@@ -1,6 +1,6 @@
 /**
  * Functions: one spec for each function symbol of an executable section, with its relocations and what `.BTF.ext` says
- * of it. Which of them are programs follows libbpf: everything outside of `.text`, and a function that is alone.
+ * of it. As in libbpf, functions in `.text` are subprograms and all others are programs.
  */
 import { SLOT_SIZE } from "../asm/insn.ts";
 import { FormatError } from "../errors.ts";
@@ -36,7 +36,6 @@ export function parseFunctions(
   referents: Referents,
 ): { programs: ProgramSpec[]; subprograms: FunctionSpec[]; coreSections: string[] } {
   const ext = extBySection(file);
-  const alone = file.functions.length === 1;
   const programs: ProgramSpec[] = [];
   const subprograms: FunctionSpec[] = [];
   let previous = -1;
@@ -46,7 +45,7 @@ export function parseFunctions(
     if (key === previous) continue;
     previous = key;
     const fn = parseFunction(file, symbol, referents, ext);
-    if (file.elf.sections[file.symbols.section(symbol)]!.name === ".text" && !alone) subprograms.push(fn);
+    if (file.elf.sections[file.symbols.section(symbol)]!.name === ".text") subprograms.push(fn);
     else programs.push(asProgram(file, symbol, fn));
   }
   return { programs, subprograms, coreSections: file.ext?.core.map((block) => keyOf(file, block)) ?? [] };

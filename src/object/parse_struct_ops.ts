@@ -3,7 +3,7 @@
  * members, its relocations say which program stands behind which member.
  */
 import { R_BPF_64_64, R_BPF_64_ABS64 } from "../abi/elf.ts";
-import { BPF_MAP_TYPE_STRUCT_OPS } from "../abi/bpf.gen.ts";
+import { BPF_F_LINK, BPF_MAP_TYPE_STRUCT_OPS } from "../abi/bpf.gen.ts";
 import { FormatError } from "../errors.ts";
 import type { Btf } from "../btf/btf.ts";
 import type { BtfSecInfo } from "../btf/types.ts";
@@ -48,6 +48,7 @@ function structOpsMap(file: ObjectFile, btf: Btf, section: ElfSection, v: BtfSec
     type: BPF_MAP_TYPE_STRUCT_OPS,
     keySize: 4,
     valueSize: type.size,
+    flags: structOps.link ? BPF_F_LINK : 0,
     maxEntries: 1,
     section: section.name,
     data: bytes.subarray(v.offset, v.offset + type.size),

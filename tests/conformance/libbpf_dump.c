@@ -11,11 +11,16 @@
 #include <unistd.h>
 
 static char last[4096];
+// Whether the kernel was asked to load a program: only then are its instructions relocated.
+static int asked;
 
 static int keep_last(enum libbpf_print_level level, const char *format, va_list args)
 {
-	if (level == LIBBPF_WARN)
-		vsnprintf(last, sizeof(last), format, args);
+	if (level != LIBBPF_WARN)
+		return 0;
+	vsnprintf(last, sizeof(last), format, args);
+	if (strncmp(last, "prog '", 6) == 0 && strstr(last, ": failed to load:"))
+		asked = 1;
 	return 0;
 }
 
@@ -60,8 +65,9 @@ static void load_alone(const char *path, const char *target, const char *name)
 			chosen = program;
 	}
 	last[0] = 0;
+	asked = 0;
 	error = bpf_object__load(object);
-	printf(",\"load\":%d,\"why\":", error);
+	printf(",\"load\":%d,\"relocated\":%d,\"why\":", error, !error || asked);
 	print_string(error ? last : "");
 	if (!error && bpf_obj_get_info_by_fd(bpf_program__fd(chosen), &info, &length) == 0)
 		printf(",\"verified\":%u", info.verified_insns);
