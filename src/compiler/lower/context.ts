@@ -119,7 +119,7 @@ function arrayField(ir: Value, field: TracepointField): Val {
   const bits = (field.size / Math.max(1, length)) * 8 as 8 | 16 | 32 | 64;
   const desc: LayoutDesc = isChar && !field.type.includes("unsigned")
     ? { kind: "str", length }
-    : isChar
+    : isChar || (bits === 8 && !field.signed)
     ? { kind: "bytes", length }
     : { kind: "array", length, element: asLayout({ desc: { kind: "int", bits, signed: field.signed, name: `${field.signed ? "i" : "u"}${bits}` }, size: bits / 8, align: bits / 8 }) };
   return memVal(desc, field.size, 1, ir, field.offset, CTX_MEMORY);
