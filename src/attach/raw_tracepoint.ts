@@ -1,5 +1,5 @@
 /** raw_tracepoint, raw_tp and their writable kind: BPF_RAW_TRACEPOINT_OPEN (Linux 4.17). */
-import { E2BIG, EINVAL, ENOENT } from "../abi/errno.gen.ts";
+import { E2BIG, EEXIST, EINVAL, ENOENT } from "../abi/errno.gen.ts";
 import { NotFoundError, NotSupportedError } from "../errors.ts";
 import { openTracefs } from "../kernel/tracefs.ts";
 import { bpfTry, checkBpf } from "../syscall/bpf.ts";
@@ -20,7 +20,9 @@ export const rawTracepoint: Attacher<RawTracepointOptions> = {
     if (options.cookie !== undefined && (result === -E2BIG || result === -EINVAL)) {
       throw new NotSupportedError("a cookie of a raw tracepoint", { since: "6.9" });
     }
-    checkBpf(result, "BPF_RAW_TRACEPOINT_OPEN", attachAction(prog, what));
+    // Kernels before 6.10 take a program once at each tracepoint.
+    const hint = result === -EEXIST ? "this program is attached there already" : undefined;
+    checkBpf(result, "BPF_RAW_TRACEPOINT_OPEN", attachAction(prog, what), hint);
     return new Link({ what, links: [new Fd(result)] });
   },
 };
