@@ -1,6 +1,7 @@
 /** Layouts of the kernel's types: for memory that is copied or accessed as a whole, such as packet headers. */
 import type { Layout, LayoutDesc, LayoutField } from "../../bytes/layout.ts";
 import { alignOf } from "../../btf/walk.ts";
+import type { BtfMember } from "../../btf/types.ts";
 import type { KernelTypes } from "../check/kernel_types.ts";
 
 export interface PlainLayout {
@@ -9,7 +10,21 @@ export interface PlainLayout {
   readonly align: number;
 }
 
-/** The layout of a kernel type; undefined if it has parts that no layout describes (bit-fields are left out). */
+/** A bit-field, as an integer of which only some bits count: `shift` from the lowest. */
+export interface BitField {
+  readonly kind: "int";
+  readonly bits: 8 | 16 | 32 | 64;
+  readonly signed: boolean;
+  readonly name: string;
+  readonly shift: number;
+  readonly width: number;
+}
+
+export function isBitField(desc: LayoutDesc): desc is BitField {
+  return desc.kind === "int" && "width" in desc;
+}
+
+/** The layout of a kernel type; undefined if it has parts that no layout describes. */
 export function descOfType(types: KernelTypes, id: number, depth = 0): PlainLayout | undefined {
   const shape = types.shape(id);
   const size = types.size(id);
@@ -47,7 +62,10 @@ function struct(types: KernelTypes, id: number, depth: number): PlainLayout {
     for (const member of types.composite(structId)!.members) {
       const offset = base + member.bitOffset / 8;
       const shape = types.shape(member.type);
-      if (member.bitSize > 0) continue;
+      if (member.bitSize > 0) {
+        fields.push(bitField(types, member, base));
+        continue;
+      }
       // Fields of anonymous parts are fields of the whole.
       if (member.name === "" && shape.k === "composite" && level < 8) add(shape.id, offset, level + 1);
       const layout = member.name === "" ? undefined : descOfType(types, member.type, depth + 1);
@@ -56,6 +74,18 @@ function struct(types: KernelTypes, id: number, depth: number): PlainLayout {
   };
   add(id, 0, 0);
   return { desc: { kind: "struct", name: type.name, fields }, size: type.size, align: alignOf(types.btf, id) };
+}
+
+/** The smallest aligned integer that holds the bits. */
+function bitField(types: KernelTypes, member: BtfMember, base: number): LayoutField {
+  const shape = types.shape(member.type);
+  const at = base * 8 + member.bitOffset;
+  let size = 1;
+  while (size < 8 && Math.floor(at / (size * 8)) !== Math.floor((at + member.bitSize - 1) / (size * 8))) size *= 2;
+  const offset = Math.floor(at / (size * 8)) * size;
+  const bits = size * 8 as BitField["bits"];
+  const desc: BitField = { kind: "int", bits, signed: shape.k === "int" && shape.signed, name: `u${bits}`, shift: at - offset * 8, width: member.bitSize };
+  return { name: member.name, offset, layout: asLayout({ desc, size, align: size }) };
 }
 
 /** The compiler needs of a layout what it describes, never its codec. */

@@ -8,6 +8,7 @@ import { intType } from "../check/int_types.ts";
 import { didYouMean } from "../diagnostics.ts";
 import type { AccessSize, Value } from "../ir/ir.ts";
 import type { Expr } from "../syntax/ast.ts";
+import { type BitField, isBitField } from "./btf_layout.ts";
 import type { VarType } from "./cells.ts";
 import { sameDesc } from "./cells.ts";
 import { fieldAddress, isCharArray, readField } from "./kernel.ts";
@@ -30,6 +31,7 @@ export function readMemory(f: Lowering, mem: MemVal, node?: Expr): Val {
   switch (desc.kind) {
     case "int":
     case "enum":
+      if (isBitField(desc)) return readBits(f, mem, desc);
       return f.int(loadInt(f, mem, desc.bits / 8 as AccessSize, desc.signed), intType(desc.bits, desc.signed));
     case "bool":
       return { k: "bool", ir: f.b.load(1, mem.base, mem.offset), c: undefined };
@@ -38,6 +40,26 @@ export function readMemory(f: Lowering, mem: MemVal, node?: Expr): Val {
     default:
       return mem;
   }
+}
+
+function readBits(f: Lowering, mem: MemVal, desc: BitField): Val {
+  const { b } = f;
+  const word = b.load(desc.bits / 8 as AccessSize, mem.base, mem.offset);
+  if (!desc.signed) {
+    const down = desc.shift === 0 ? word : b.shr(word, b.const(BigInt(desc.shift)));
+    return f.int(b.and(down, b.const((1n << BigInt(desc.width)) - 1n)), intType(desc.width, false));
+  }
+  const up = b.shl(word, b.const(BigInt(64 - desc.shift - desc.width)));
+  return f.int(b.ashr(up, b.const(BigInt(64 - desc.width))), intType(desc.width, true));
+}
+
+function writeBits(f: Lowering, to: MemVal, desc: BitField, value: Value): void {
+  const { b } = f;
+  const mask = ((1n << BigInt(desc.width)) - 1n) << BigInt(desc.shift);
+  const size = desc.bits / 8 as AccessSize;
+  const others = b.and(b.load(size, to.base, to.offset), b.const(~mask));
+  const bits = b.and(b.shl(value, b.const(BigInt(desc.shift))), b.const(mask));
+  b.store(size, to.base, to.offset, b.or(others, bits));
 }
 
 /** Packets have no alignment the verifier could rely on, but it allows unaligned loads from them on these machines. */
@@ -103,6 +125,7 @@ export function store(f: Lowering, to: MemVal, val: Val, node: Expr, clean = fal
   switch (desc.kind) {
     case "int":
     case "enum":
+      if (isBitField(desc) && (val.k === "bool" || val.k === "int")) return writeBits(f, to, desc, f.word(val));
       if (val.k === "bool" || val.k === "int" || val.k === "ptr") return f.b.store(desc.bits / 8 as AccessSize, to.base, to.offset, checkRange(f, val, desc, node));
       if (val.k === "field") return store(f, to, settle(f, val), node, clean);
       return f.wrong(describeDesc(desc), val, node);

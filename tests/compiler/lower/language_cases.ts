@@ -109,9 +109,9 @@ export const CASES: readonly Case[] = [
   }, [9n], 1n),
   c("var is the function's", (ctx) => {
     if (ctx.arg0 > 3) {
-      var x = 7;
+      var x: number | undefined = 7;
     }
-    return x ?? 0;
+    return x! ?? 0;
   }, [9n], 7n),
   c("inner scopes shadow", (ctx) => {
     const x = ctx.arg0;
@@ -126,6 +126,7 @@ export const CASES: readonly Case[] = [
     switch (ctx.arg0) {
       case 1:
         n += 1;
+      // falls through
       case 2:
         n += 10;
         break;
