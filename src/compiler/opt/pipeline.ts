@@ -2,10 +2,12 @@
 import { removeUnreachable } from "../ir/edit.ts";
 import type { IrFunction } from "../ir/ir.ts";
 import { eliminateDeadCode } from "./dce.ts";
+import { eliminateDeadStores } from "./dead_stores.ts";
 import { fold } from "./fold.ts";
 import { numberValues } from "./gvn.ts";
 import { gatherLeaves } from "./leaves.ts";
 import { legalize } from "./legalize.ts";
+import { mergeStores } from "./merge_stores.ts";
 import { narrow } from "./narrow.ts";
 import { propagateConstants } from "./sccp.ts";
 import { simplifyCfg } from "./simplify_cfg.ts";
@@ -34,6 +36,8 @@ export const PASSES: readonly Pass[] = [
   { name: "gvn", run: numberValues },
   { name: "fold again", run: fold },
   { name: "narrow", run: narrow },
+  { name: "dead stores", run: eliminateDeadStores },
+  { name: "merge stores", run: mergeStores },
   { name: "dce", run: eliminateDeadCode },
   { name: "cfg again", run: simplifyCfg },
   { name: "legalize", required: true, run: (fn, { cpu }) => legalize(fn, cpu) },
