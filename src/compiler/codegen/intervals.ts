@@ -15,21 +15,37 @@ export interface Intervals {
   readonly positions: number;
 }
 
-/** Liveness by blocks, then ranges within them. */
-export function buildIntervals(lir: LirFunction): Intervals {
+/** What a kind of variable is read and written by. */
+export interface Variables {
+  readonly count: number;
+  readonly uses: (inst: LirInst, visit: (variable: number, when: number) => void) => void;
+  readonly defs: (inst: LirInst, visit: (variable: number) => void) => void;
+}
+
+/** Live ranges of the virtual registers, or of other variables. */
+export function buildIntervals(
+  lir: LirFunction,
+  variables: Variables = { count: lir.vregs, uses: forEachUse, defs: forEachDef },
+): Intervals {
   const blockStart = new Int32Array(lir.blocks.length + 1);
   lir.blocks.forEach((block, i) => blockStart[i + 1] = blockStart[i]! + block.insts.length);
-  const liveOut = liveness(lir);
-  const ranges: number[][] = Array.from({ length: lir.vregs }, () => []);
+  const liveOut = liveness(lir, variables);
+  const ranges: number[][] = Array.from({ length: variables.count }, () => []);
   for (let i = lir.blocks.length - 1; i >= 0; i--) {
-    blockRanges(lir.blocks[i]!, 2 * blockStart[i]!, liveOut[i]!, ranges);
+    blockRanges(lir.blocks[i]!, 2 * blockStart[i]!, liveOut[i]!, ranges, variables);
   }
   for (const range of ranges) range.reverse();
   return { ranges, blockStart, positions: 2 * blockStart[lir.blocks.length]! + 2 };
 }
 
 /** Collects ranges backwards: the lists are built in descending order, each range as end, start. */
-function blockRanges(block: LirBlock, start: number, liveOut: Uint32Array, ranges: number[][]): void {
+function blockRanges(
+  block: LirBlock,
+  start: number,
+  liveOut: Uint32Array,
+  ranges: number[][],
+  variables: Variables,
+): void {
   const end = start + 2 * block.insts.length;
   for (let word = 0; word < liveOut.length; word++) {
     for (let bits = liveOut[word]!; bits !== 0; bits &= bits - 1) {
@@ -40,8 +56,8 @@ function blockRanges(block: LirBlock, start: number, liveOut: Uint32Array, range
     const inst = block.insts[i]!;
     const at = start + 2 * i;
     const written = definitionPosition(inst, at);
-    forEachDef(inst, (vreg) => define(ranges[vreg]!, written));
-    forEachUse(inst, (vreg, when) => extend(ranges[vreg]!, start, at + when + 1));
+    variables.defs(inst, (vreg) => define(ranges[vreg]!, written));
+    variables.uses(inst, (vreg, when) => extend(ranges[vreg]!, start, at + when + 1));
   }
 }
 
@@ -70,9 +86,9 @@ function define(list: number[], at: number): void {
   else if (n === 0 || list[n - 1]! > at) list.push(at + 1, at); // never read, but written
 }
 
-/** Virtual registers that are live at the end of each block, as bit sets. */
-function liveness(lir: LirFunction): Uint32Array[] {
-  const words = (lir.vregs + 31) >> 5;
+/** Variables that are live at the end of each block, as bit sets. */
+function liveness(lir: LirFunction, variables: Variables): Uint32Array[] {
+  const words = (variables.count + 31) >> 5;
   const gen: Uint32Array[] = [];
   const kill: Uint32Array[] = [];
   const liveIn: Uint32Array[] = [];
@@ -82,11 +98,11 @@ function liveness(lir: LirFunction): Uint32Array[] {
     const k = new Uint32Array(words);
     for (let i = block.insts.length - 1; i >= 0; i--) {
       const inst = block.insts[i]!;
-      forEachDef(inst, (vreg) => {
+      variables.defs(inst, (vreg) => {
         g[vreg >> 5]! &= ~(1 << (vreg & 31));
         k[vreg >> 5]! |= 1 << (vreg & 31);
       });
-      forEachUse(inst, (vreg) => g[vreg >> 5]! |= 1 << (vreg & 31));
+      variables.uses(inst, (vreg) => g[vreg >> 5]! |= 1 << (vreg & 31));
     }
     gen.push(g);
     kill.push(k);

@@ -11,6 +11,7 @@ import type { Intervals } from "./intervals.ts";
 import { isCommutative, NONE } from "./lir.ts";
 import type { LirFunction, Operand } from "./lir.ts";
 import { spillCosts } from "./spill_cost.ts";
+import { shareSpillSlots } from "./spill_slots.ts";
 import { spill } from "./spill.ts";
 
 export interface Allocation {
@@ -37,7 +38,10 @@ export function allocateRegisters(lir: LirFunction): Allocation {
   coalesce(lir, intervals);
   for (let round = 0; round < 100; round++) {
     const scan = new Scan(lir, intervals);
-    if (scan.spilled.size === 0) return { registers: scan.registers, owners: scan.owners, intervals };
+    if (scan.spilled.size === 0) {
+      shareSpillSlots(lir);
+      return { registers: scan.registers, owners: scan.owners, intervals };
+    }
     spill(lir, scan.spilled);
     intervals = buildIntervals(lir);
   }
