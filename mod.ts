@@ -18,6 +18,17 @@ export type { Host, Kernel, Layout, LayoutDesc, LayoutField, Schema } from "./sr
 export { array, bytes, str, struct, toLayout, union } from "./src/bytes/composites.ts";
 export { bool, enumeration, f32, f64, i16, i32, i64, i8, u16, u32, u64, u8 } from "./src/bytes/scalars.ts";
 
+// Kernel functions in TypeScript
+export { bpf, type BpfDefinition, type BpfOptions } from "./src/script/bpf.ts";
+export { compile, type CompiledScript, type CompileOptions } from "./src/script/compile.ts";
+export type { Ctx, KernelContext } from "./src/script/context.ts";
+export type { Builtins, Scope } from "./src/script/scope.ts";
+export type { KernelPointer, KernelStruct } from "./src/script/kernel_types.ts";
+export type { Tracer, TracerProgram } from "./src/script/tracer.ts";
+export type { Bucket, Histogram, Stats } from "./src/script/host_aggregations.ts";
+export * from "./src/script/kinds.ts";
+export { ipv4, ipv4Text, ipv6, mac } from "./src/script/addresses.ts";
+
 // Objects
 export { BpfObject, load, type OpenOptions, Program } from "./src/script/open.ts";
 

@@ -183,6 +183,11 @@ export interface CompileFacts {
   /** BTF of the kernel the types come from; undefined where there is none. */
   readonly kernelBtf: Btf | undefined;
   tracepoint(category: string, name: string): TracepointFormat | undefined;
+  /**
+   * True if left out. False where the object is loaded at once on the machine the facts are of: what only a CO-RE record would need may
+   * then be left out, such as the kernel's types for a tracepoint whose format file says all.
+   */
+  readonly portable?: boolean;
   /** ISA level. */
   readonly cpu: 1 | 2 | 3 | 4;
   /** Names of the probe table of `kernel/features.ts`; a name it does not know is an error of the caller. */

@@ -17,6 +17,8 @@ export class MachineFacts implements CompileFacts, Disposable {
   readonly #formats = new Map<string, TracepointFormat | undefined>();
   #tracefs: Tracefs | undefined;
 
+  readonly portable: boolean = false;
+
   get arch(): "x86_64" | "aarch64" {
     return runtime().arch;
   }

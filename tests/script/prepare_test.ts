@@ -10,6 +10,7 @@ const FACTS: CompileFacts = {
   arch: "x86_64",
   kernelBtf: undefined,
   tracepoint: () => undefined,
+  portable: true,
   cpu: 3,
   has: () => true,
   pageSize: 4096,
