@@ -11,8 +11,10 @@ import { MapBase, type MapParams } from "./base.ts";
 export class ArenaMap extends MapBase {
   #mapping: Mapping | undefined;
 
-  constructor(fd: Fd, params: MapParams) {
+  /** `mapping`: the arena's memory, if the loader mapped it already; the kernel allows one address only. */
+  constructor(fd: Fd, params: MapParams, mapping?: Mapping) {
     super(fd, params);
+    this.#mapping = mapping;
   }
 
   /** Bytes: max_entries pages. */

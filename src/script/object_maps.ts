@@ -62,11 +62,11 @@ export function eventCodec(spec: ObjectSpec, type: EventType | undefined): Codec
   return btfCodec(btf, id);
 }
 
-/** A struct that only a pointer of the program names is left out of the BTF by the compiler. */
+/** Compilers leave a struct out that only local variables use. */
 function structHint(name: string, known: readonly string[]): string {
-  return `the object describes ${
-    known.slice(0, 8).join(", ")
-  }; add "struct ${name} *unused __attribute__((unused));" to its source, or pass a schema`;
+  const near = nearestNames(name, known);
+  if (near.length > 0) return `did you mean ${near.map((n) => `"${n}"`).join(" or ")}?`;
+  return `the compiler drops types that only local variables use: add "struct ${name} *unused;" to the source, or pass a schema`;
 }
 
 function codecsOf(btf: Btf | undefined, map: MapSpec): MapCodecs {

@@ -8,6 +8,9 @@ struct event {
 	char comm[16];
 };
 
+// Without a variable of the type, clang leaves it out of the BTF.
+const struct event *unused_event __attribute__((unused));
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096);
