@@ -70,7 +70,7 @@ async function main(): Promise<void> {
   const time = options.timestamp ? "TIME     " : "";
   const user = options["print-uid"] ? "UID    " : "";
   if (!options.json) console.log(`${time}${user}${"PCOMM".padEnd(17)}${"PID".padEnd(8)}${"PPID".padEnd(8)}RET ARGS`);
-  for await (const e of bpf.ringbuf<ExecEvent>("events", "event", { signal: stop })) {
+  for await (const e of bpf.ringbuf<ExecEvent>("events", "event").read({ signal: stop })) {
     const line = commandLine(e);
     if (options.name !== undefined && !e.comm.includes(options.name)) continue;
     if (options.line !== undefined && !line.includes(options.line)) continue;

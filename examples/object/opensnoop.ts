@@ -72,7 +72,7 @@ async function main(): Promise<void> {
   let start: bigint | undefined;
   const time = options.timestamp ? "TIME(s)       " : "";
   if (!options.json) console.log(`${time}${"PID".padEnd(8)}${"COMM".padEnd(17)}${"FD".padStart(4)} ERR PATH`);
-  for await (const e of bpf.ringbuf<OpenEvent>("events", "event", { signal: stop })) {
+  for await (const e of bpf.ringbuf<OpenEvent>("events", "event").read({ signal: stop })) {
     if (options.name !== undefined && !e.comm.includes(options.name)) continue;
     start ??= e.time_ns;
     const seconds = Number(e.time_ns - start) / 1e9;

@@ -8,7 +8,7 @@
  * needs: root (or CAP_BPF and CAP_PERFMON), Linux 5.5
  */
 import { parseArgs } from "node:util";
-import { interrupted, load, pause, systemCallName } from "../../mod.ts";
+import { type BpfMap, interrupted, load, pause, systemCallName } from "../../mod.ts";
 
 const USAGE = `usage: syscount.ts [options]
   -p, --pid PID            only this process
@@ -73,7 +73,7 @@ async function main(): Promise<void> {
   });
   bpf.attach();
 
-  const counts = bpf.map<number, Stats>("counts");
+  const counts = bpf.map<BpfMap<number, Stats>>("counts");
   while (await pause(number(options.interval, "interval", 1), stop)) {
     console.log(`\n${new Date().toTimeString().slice(0, 8)}\n${table([...counts.entries()])}`);
     counts.clear();

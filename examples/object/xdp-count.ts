@@ -9,7 +9,7 @@
  * needs: root (or CAP_BPF and CAP_NET_ADMIN), Linux 5.9 (4.8 without links)
  */
 import { parseArgs } from "node:util";
-import { interrupted, load, pause } from "../../mod.ts";
+import { type BpfMap, interrupted, load, pause } from "../../mod.ts";
 
 const USAGE = `usage: xdp-count.ts INTERFACE [options]
   -D, --drop PROTOCOL      drop this protocol: icmp, tcp, udp, icmp6, arp or a number; may be repeated
@@ -58,11 +58,11 @@ function protocolName(key: number): string {
 async function main(device: string): Promise<void> {
   const stop = interrupted({ seconds: number(options.duration, "duration", Infinity) });
   using bpf = load(new URL("./xdp-count.bpf.o", import.meta.url));
-  const dropped = bpf.map<number, number>("dropped");
+  const dropped = bpf.map<BpfMap<number, number>>("dropped");
   for (const name of options.drop) dropped.set(protocolKey(name), 1);
   bpf.program("count").attach({ device });
 
-  const traffic = bpf.map<number, Traffic[]>("traffic");
+  const traffic = bpf.map<BpfMap<number, Traffic[]>>("traffic");
   let more = true;
   while (more) {
     more = await pause(number(options.interval, "interval", 1), stop);
