@@ -1,9 +1,10 @@
 /** Creates maps without an object file: typed by schemas, one class per kind. */
 import { BPF_F_NUMA_NODE } from "../abi/bpf.gen.ts";
+import { BtfBuilder } from "../btf/write.ts";
 import { toLayout } from "../bytes/composites.ts";
 import type { Host, Schema } from "../bytes/layout.ts";
 import { nearestNames } from "../errors.ts";
-import { mapCreate } from "../syscall/bpf.ts";
+import { btfLoad, mapCreate } from "../syscall/bpf.ts";
 import { dupFd, type Fd } from "../syscall/fd.ts";
 import { pageSize } from "../syscall/memory.ts";
 import type { ArenaMap } from "./arena.ts";
@@ -105,7 +106,11 @@ function makeMap(options: CreateOptions): MapBase {
     mapExtra: BigInt(options.mapExtra ?? 0),
   };
   using inner = innerFd(kind, options);
-  const fd = create(params, options, inner?.number);
+  using btf = options.btf === undefined && kind.name.endsWith("_storage") && kind.createFlags !== undefined
+    ? storageBtf(params.valueSize)
+    : undefined;
+  const types = btf === undefined ? options.btf : { fd: btf, keyTypeId: STORAGE_KEY, valueTypeId: STORAGE_VALUE };
+  const fd = create(params, { ...options, btf: types }, inner?.number);
   return wrapMap(fd, params, { key: key.codec, value: value.codec, inner: innerCodecs(options) });
 }
 
@@ -124,6 +129,19 @@ function create(params: MapParams, options: CreateOptions, innerMapFd: number | 
     btf_key_type_id: options.btf?.keyTypeId,
     btf_value_type_id: options.btf?.valueTypeId,
   });
+}
+
+const STORAGE_KEY = 1;
+const STORAGE_VALUE = 3;
+
+/** Storage maps must have BTF: an int as key, here an array of bytes as value. */
+function storageBtf(valueSize: number): Fd {
+  const btf = new BtfBuilder();
+  const int = { kind: "INT", bitOffset: 0, char: false, bool: false } as const;
+  const key = btf.add({ ...int, name: "int", size: 4, bits: 32, signed: true });
+  const byte = btf.add({ ...int, name: "unsigned char", size: 1, bits: 8, signed: false });
+  btf.add({ kind: "ARRAY", name: "", type: byte, indexType: key, nelems: valueSize });
+  return btfLoad(btf.toBytes());
 }
 
 /** Size and codec of a key or value. Sizes that a kind fixes may be left out, but not contradicted. */

@@ -43,6 +43,8 @@ export class BpfMap<K = unknown, V = unknown> extends MapBase implements Iterabl
   readonly #keyReader: WarmReader<K>;
   readonly #valueReader: WarmReader<V>;
   #access: ElementAccess | undefined;
+  /** For commands of a kind's own, where the kind has none of the common ones. */
+  #spare: ElementAccess | undefined;
   /** False once the kernel has refused a batch command. */
   #batch: boolean;
 
@@ -116,20 +118,20 @@ export class BpfMap<K = unknown, V = unknown> extends MapBase implements Iterabl
   }
 
   /**
-   * Reads and removes an element; undefined if the key was not there. One step from Linux 5.14 on, two before, between
-   * which a program may write.
+   * Reads and removes an element; undefined if the key was not there. One step for hash maps from Linux 5.14 on, else
+   * two, between which a program may write.
    */
   take(key: K): V | undefined {
-    const access = this.#access ?? this.#open("take", "take from");
+    const access = this.#access ?? this.#open("delete", "take from");
     this.keyCodec.write(access.view, access.keyAt, key, "key");
     const result = access.call(BPF_MAP_LOOKUP_AND_DELETE_ELEM);
     if (result === -ENOENT) return undefined;
     if (result === -EINVAL || result === -ENOTSUPP || result === -EOPNOTSUPP) {
-      this.need("take", "take from");
+      this.need("delete", "take from");
       const value = this.get(key);
       return value !== undefined && this.delete(key) ? value : undefined;
     }
-    if (result < 0) throw this.#refused(result, "BPF_MAP_LOOKUP_AND_DELETE_ELEM", "take", "take from");
+    if (result < 0) throw this.#refused(result, "BPF_MAP_LOOKUP_AND_DELETE_ELEM", "delete", "take from");
     return this.valueCodec.read(access.view, access.valueAt);
   }
 
@@ -194,7 +196,7 @@ export class BpfMap<K = unknown, V = unknown> extends MapBase implements Iterabl
 
   /** Reads elements and removes them, each taken by exactly one reader where the kernel has batches (5.6). */
   *drain(): IterableIterator<[K, V]> {
-    this.need("take", "drain");
+    this.need("delete", "drain");
     const [keySize, valueBytes] = [this.keyCodec.size, this.valueCodec.size];
     for (const { view, keysAt, valuesAt, count } of this.#pieces(BPF_MAP_LOOKUP_AND_DELETE_BATCH)) {
       const [readKey, readValue] = this.#warm(count);
@@ -269,18 +271,25 @@ export class BpfMap<K = unknown, V = unknown> extends MapBase implements Iterabl
 
   override close(): void {
     this.#access?.close();
+    this.#spare?.close();
     this.#access = undefined;
+    this.#spare = undefined;
     super.close();
   }
 
   /** The prepared memory, for the classes of kinds with commands of their own. */
   protected access(): ElementAccess {
-    return this.#access ??= new ElementAccess(this.fd, this.keyCodec.size, this.valueCodec.size);
+    return this.#access ?? (this.#spare ??= this.#prepare());
   }
 
-  #open(op: "get" | "set" | "delete" | "take", action: string): ElementAccess {
+  /** On the first use of a common operation: refuses it if the kind has it not. The kernel's errno tells later ones. */
+  #open(op: "get" | "set" | "delete", action: string): ElementAccess {
     this.need(op, action);
-    return this.access();
+    return this.#access ??= this.#prepare();
+  }
+
+  #prepare(): ElementAccess {
+    return new ElementAccess(this.fd, this.keyCodec.size, this.valueCodec.size);
   }
 
   /** The readers of keys and values, for `count` more of them. */
@@ -299,7 +308,7 @@ export class BpfMap<K = unknown, V = unknown> extends MapBase implements Iterabl
   }
 
   /** Prefers the kind's advice to the kernel's errno where the kind does not have the operation. */
-  #refused(errno: number, command: string, op: "get" | "set" | "delete" | "take", action: string): Error {
+  #refused(errno: number, command: string, op: "get" | "set" | "delete", action: string): Error {
     this.need(op, action);
     return this.error(errno, command, action);
   }

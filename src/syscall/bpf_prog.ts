@@ -195,6 +195,7 @@ export interface TestRunInput {
   /** Room for what the program made of it; as long as the data, plus 256 bytes, if left out. */
   readonly dataSizeOut?: number | undefined;
   readonly ctx?: Uint8Array | undefined;
+  /** Room for the context after the run; none if left out, as several types refuse it. */
   readonly ctxSizeOut?: number | undefined;
   readonly repeat?: number | undefined;
   /** BPF_F_TEST_RUN_ON_CPU, BPF_F_TEST_XDP_LIVE_FRAMES. */
@@ -217,7 +218,7 @@ export interface TestRunResult {
 export function progTestRun(fd: number, input: TestRunInput = {}): TestRunResult {
   using scope = arena().scope();
   const dataSize = input.dataSizeOut ?? (input.data === undefined ? 0 : input.data.length + 256);
-  const ctxSize = input.ctxSizeOut ?? (input.ctx?.length ?? 0);
+  const ctxSize = input.ctxSizeOut ?? 0;
   const dataOut = scope.alloc(dataSize);
   const ctxOut = scope.alloc(ctxSize);
   const prepared = prepareAttr(scope, "BPF_PROG_TEST_RUN", {
