@@ -80,6 +80,7 @@ type Face<S> = [S] extends [never] ? Uint8Array : S extends Schema ? Host<S> : U
  *
  * @example
  * ```ts ignore
+ * // ignored: needs a running kernel
  * using counts = createMap({ type: "hash", key: u32, value: u64, maxEntries: 1024 });
  * counts.set(1, 5n);
  * ```

@@ -43,6 +43,7 @@ export function globalVars(btf: Btf, datasecId: number): GlobalVar[] {
  *
  * @example
  * ```ts ignore
+ * // ignored: needs a running kernel
  * globals.set("target_pid", 42);
  * console.log(globals.get("dropped"), globals.values.dropped);
  * ```

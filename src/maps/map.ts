@@ -36,7 +36,16 @@ const FLAGS = { any: 0, noexist: BPF_NOEXIST, exist: BPF_EXIST } as const;
 /** How often an element command is tried while a program of the same CPU holds the bucket's lock (EBUSY). */
 const BUSY_ATTEMPTS = 100;
 
-/** A map of keys and values. */
+/**
+ * A map of keys and values.
+ *
+ * @example
+ * ```ts ignore
+ * // ignored: needs a running kernel
+ * for (const [pid, count] of map) if (count > 100n) console.log(pid, count);
+ * map.set(1, 0n).delete(2);
+ * ```
+ */
 export class BpfMap<K = unknown, V = unknown> extends MapBase implements Iterable<[K, V]> {
   protected readonly keyCodec: Codec<K>;
   protected readonly valueCodec: Codec<V>;

@@ -28,6 +28,7 @@ export interface OpenOptions extends MapCodecs {
  *
  * @example
  * ```ts ignore
+ * // ignored: needs a running kernel
  * using counts = openMap({ path: "/sys/fs/bpf/counts" }, { key: u32, value: u64 });
  * ```
  */

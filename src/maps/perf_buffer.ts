@@ -57,7 +57,16 @@ interface EventArray {
   delete(cpu: number): boolean;
 }
 
-/** A reader of one perf event array. */
+/**
+ * A reader of one perf event array.
+ *
+ * @example
+ * ```ts ignore
+ * // ignored: needs a running kernel
+ * using buffer = array.open({ pages: 16, onLost: (cpu, count) => console.warn(`CPU ${cpu} lost ${count}`) });
+ * for await (const event of buffer) console.log(event);
+ * ```
+ */
 export class PerfBuffer<T = Uint8Array> implements AsyncIterable<T>, Disposable {
   readonly #array: EventArray;
   readonly #decoder: EventDecoder<T>;

@@ -32,6 +32,7 @@ export interface RingStats {
  *
  * @example
  * ```ts ignore
+ * // ignored: needs a running kernel
  * for await (const event of ring) console.log(event.pid, event.comm);
  * ```
  */
@@ -86,6 +87,7 @@ export class RingBuffer<T = Uint8Array> extends MapBase implements AsyncIterable
    *
    * @example
    * ```ts ignore
+   * // ignored: needs a running kernel
    * let total = 0;
    * ring.scan((view, offset) => void (total += view.getUint32(offset + 8, true)));
    * ```

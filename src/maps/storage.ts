@@ -48,8 +48,8 @@ export class StorageMap<V = unknown> extends BpfMap<StorageOwner, V> {
         if (this.type !== BPF_MAP_TYPE_TASK_STORAGE) {
           throw new TypeError(`Cannot encode key: map "${this.name}" is a ${this.typeName}, its keys are no processes`);
         }
-        using process = pidfdOpen(owner.pid);
-        return fn(process.number);
+        using pidfd = pidfdOpen(owner.pid);
+        return fn(pidfd.number);
       }
       if ("path" in owner) {
         using file = openFile(owner.path);

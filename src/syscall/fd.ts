@@ -17,6 +17,7 @@ export function openFdCount(): number {
  *
  * @example
  * ```ts ignore
+ * // ignored: shows the form only
  * using fd = new Fd(rawNumber);
  * use(fd.number);
  * ```

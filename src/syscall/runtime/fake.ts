@@ -4,6 +4,7 @@
  *
  * @example
  * ```ts ignore
+ * // ignored: a part of a test
  * const fake = new FakeRuntime();
  * fake.bpf("BPF_MAP_CREATE", () => 7);
  * withRuntime(fake, () => createMap({ type: "hash", key: u32, value: u64, maxEntries: 8 }));
