@@ -5,10 +5,11 @@
  */
 import type { Symbol } from "../check/bind.ts";
 import type { Block } from "../ir/ir.ts";
-import type { Binary, Expr, Logical } from "../syntax/ast.ts";
-import { lower } from "./expression.ts";
+import type { Binary, Chain, Expr, Logical } from "../syntax/ast.ts";
+import { lower, place, read } from "./expression.ts";
 import type { Flow, Lowering } from "./lowering.ts";
 import { readMemory } from "./memory.ts";
+import { binary } from "./operators.ts";
 import type { OptVal, Val } from "./values.ts";
 
 /** What is known behind each of the two ways. */
@@ -38,7 +39,14 @@ export function branchOn(f: Lowering, expr: Expr, yes: Block, no: Block): Outcom
         const tested = comparedWithNothing(f, expr);
         if (tested !== undefined) return branchNothing(f, tested, expr, yes, no);
       }
+      if (expr.left.type === "Chain" && COMPARISONS.has(expr.op)) return branchChainComparison(f, expr, expr.left, yes, no);
       break;
+    case "Chain":
+      return branchChain(f, expr, yes, no, no, (val) => {
+        if (val.k === "opt") return void branchOptional(f, val, undefined, expr, yes, no);
+        f.flush();
+        branchTruth(f, val, expr, yes, no);
+      });
     case "Assign":
       if (expr.target.type === "Ident") {
         lower(f, expr, false);
@@ -59,6 +67,40 @@ export function branchOn(f: Lowering, expr: Expr, yes: Block, no: Block): Outcom
   branchTruth(f, val, expr, yes, no);
   const flow = f.snapshot();
   return { yes: flow, no: flow };
+}
+
+const COMPARISONS = new Set(["===", "!==", "==", "!=", "<", "<=", ">", ">="]);
+
+/** `a?.b === c`: where `a` is missing the comparison is false (`!==`: true), and where it holds `a` is there. */
+function branchChainComparison(f: Lowering, expr: Binary, chain: Chain, yes: Block, no: Block): Outcome {
+  const negative = expr.op.startsWith("!");
+  return branchChain(f, chain, yes, no, negative ? yes : no, (left) => {
+    const result = binary(f, expr, left, lower(f, expr.right));
+    f.flush();
+    branchTruth(f, result, expr, yes, no);
+  });
+}
+
+/** Evaluates a chain whose missing parts lead to `missing`; `test` branches on the value of the whole. */
+function branchChain(f: Lowering, chain: Chain, yes: Block, no: Block, missing: Block, test: (val: Val) => void): Outcome {
+  const before = f.snapshot();
+  const state = { absent: f.b.newBlock(), used: false };
+  f.flush(firstTested(f, rootOf(chain.expr)));
+  f.chains.push(state);
+  const val = read(f, place(f, chain.expr), chain);
+  f.chains.pop();
+  test(val);
+  const known = f.snapshot();
+  f.b.seal(state.absent);
+  if (state.used) {
+    f.enter(state.absent);
+    f.b.jump(missing);
+  }
+  return { yes: missing === yes ? before : known, no: missing === no ? before : known };
+}
+
+function rootOf(expr: Expr): Expr {
+  return expr.type === "Member" || expr.type === "Index" ? rootOf(expr.object) : expr;
 }
 
 function branchLogical(f: Lowering, expr: Logical, yes: Block, no: Block): Outcome {

@@ -115,9 +115,10 @@ function skipAbsent(f: Lowering, object: Val, node: Expr, optional: boolean): Va
   const there = f.b.newBlock();
   if (val.k === "opt") {
     const symbol = node.type === "Ident" ? f.symbol(node) : undefined;
-    branchPresence(f, val, symbol, there, chain.absent);
+    const flows = branchPresence(f, val, symbol, there, chain.absent);
     chain.used = true;
     f.enter(there);
+    f.restore(flows.there);
     return val.inner();
   }
   if (val.k === "ptr") {

@@ -5,7 +5,7 @@
 import { bind } from "../check/bind.ts";
 import { Abandon } from "../diagnostics.ts";
 import type { ProgramSource } from "../definitions.ts";
-import type { IrFunction } from "../ir/ir.ts";
+import { IrFunction } from "../ir/ir.ts";
 import type { Func, Param } from "../syntax/ast.ts";
 import { SyntaxProblem } from "../syntax/lex.ts";
 import { parseFunction } from "../syntax/parse.ts";
@@ -114,7 +114,11 @@ export function lowerRounds(module: Module, parsed: ParsedFunction, options: Rou
     lowerStatements(f, func.body.body);
     if (f.b.reachable) leaveAtEnd(f, func);
     if (f.scratchUsed > 0) module.scratch.set(options.name, f.scratchUsed);
-    if (!rounds.changed || round === MAX_ROUNDS) return { fn: f.b.finish(), rounds };
+    if (!rounds.changed || round === MAX_ROUNDS) {
+      // A statement given up half-way leaves blocks open; nobody will look at the function.
+      const wrong = module.diagnostics.errors.length > mark.errors;
+      return { fn: wrong ? new IrFunction(options.name, options) : f.b.finish(), rounds };
+    }
     module.diagnostics.rollback(mark);
   }
 }
