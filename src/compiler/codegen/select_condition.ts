@@ -101,7 +101,7 @@ function comparesLow(ctx: SelectContext, op: CompareOp, a: Inst, b: Inst | undef
 }
 
 function isExtension(ctx: SelectContext, value: Inst, op: "zext" | "sext"): boolean {
-  return value.op === op && value.size === 32 && ctx.uses[value.id] === 1 && ctx.vregs[value.id] === NONE &&
+  return value.op === op && value.size === 32 && ctx.vregs[value.id] === NONE &&
     value.args[0]!.op !== "const";
 }
 

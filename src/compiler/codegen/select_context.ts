@@ -20,6 +20,8 @@ export class SelectContext {
   readonly uses: Int32Array;
   /** By value id of phis: something other than phis needs it. */
   #livePhis: Uint8Array;
+  /** By value id of loads: to be sign-extended by the load itself. */
+  readonly signedLoads: Uint8Array;
   #out: LirInst[] = [];
   /** The source position of what is emitted. */
   pos: Inst["pos"] = undefined;
@@ -29,6 +31,7 @@ export class SelectContext {
     this.options = options;
     this.vregs = new Int32Array(fn.nextId).fill(NONE);
     this.uses = new Int32Array(fn.nextId);
+    this.signedLoads = new Uint8Array(fn.nextId);
     this.#livePhis = livePhis(fn);
     for (const block of fn.blocks) {
       for (const inst of block.insts) this.#countUses(inst);

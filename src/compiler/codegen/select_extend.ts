@@ -42,6 +42,16 @@ export function signExtend(ctx: SelectContext, bits: number, dst: Operand, value
   ctx.alu("arsh", dst, middle, undefined, 64 - bits);
 }
 
+/** Leaves the extension to the load of the value (cpu v4) if nobody else wants that; the load then makes the extended value. */
+export function extendsLoad(ctx: SelectContext, sext: Inst): boolean {
+  const [load] = sext.args as [Inst];
+  const fits = ctx.options.cpu >= 4 && load.op === "load" && load.size * 8 === sext.size && load.core === undefined;
+  if (!fits || ctx.asked(load) || ctx.uses[load.id] !== 1) return false;
+  ctx.vregs[load.id] = ctx.vreg(sext);
+  ctx.signedLoads[load.id] = 1;
+  return true;
+}
+
 function isSmallShift(count: Inst): boolean {
   return count.op === "const" && count.imm >= 0n && count.imm < 32n;
 }

@@ -6,7 +6,7 @@ import { NONE } from "./lir.ts";
 import type { LirInst, Operand } from "./lir.ts";
 import { choose, condition, select } from "./select_condition.ts";
 import type { SelectContext } from "./select_context.ts";
-import { signExtend, zeroExtend } from "./select_extend.ts";
+import { extendsLoad, signExtend, zeroExtend } from "./select_extend.ts";
 import { memory } from "./select_memory.ts";
 
 const ALU: Readonly<Partial<Record<string, AluOp>>> = {
@@ -49,6 +49,7 @@ function lower(ctx: SelectContext, inst: Inst): void {
     case "zext":
       return zeroExtend(ctx, inst, binary);
     case "sext":
+      if (extendsLoad(ctx, inst)) return;
       return signExtend(ctx, inst.size, ctx.vreg(inst), ctx.register(args[0]!));
     case "bswap":
       ctx.unary("be", ctx.vreg(inst), ctx.register(args[0]!), inst.size);

@@ -70,7 +70,7 @@ export function memory(ctx: SelectContext, inst: Inst): void {
 }
 
 function loadFrom(ctx: SelectContext, inst: Inst, address: Address, base: Operand): void {
-  const signed = inst.signed && inst.size < 8;
+  const signed = (inst.signed || ctx.signedLoads[inst.id] === 1) && inst.size < 8;
   const direct = !signed || ctx.options.cpu >= 4 && inst.core === undefined;
   const dst = ctx.asked(inst) ? ctx.vreg(inst) : ctx.lir.vreg();
   const loaded = direct ? dst : ctx.lir.vreg();

@@ -1,6 +1,7 @@
 /** Rules for arithmetic. A right operand that is a constant stands on the right already. */
 import type { Inst, Op } from "../ir/ir.ts";
 
+import { isCompare } from "../ir/ops.ts";
 import { become } from "./fold_context.ts";
 import type { FoldContext } from "./fold_context.ts";
 
@@ -23,6 +24,9 @@ export function foldArithmetic(inst: Inst, context: FoldContext): Inst | undefin
   if (a === b) return foldSame(inst, a, context);
   switch (inst.op) {
     case "add":
+      // A constant goes outwards, where loads and stores take it as their offset.
+      if (b.op === "add" && b.args[1]!.op === "const") return outward(inst, a, b, context);
+      if (a.op === "add" && a.args[1]!.op === "const") return outward(inst, b, a, context);
       if (b.op === "neg") return become(inst, "sub", [a, b.args[0]!]);
       return a.op === "neg" ? become(inst, "sub", [b, a.args[0]!]) : undefined;
     case "sub":
@@ -31,6 +35,13 @@ export function foldArithmetic(inst: Inst, context: FoldContext): Inst | undefin
     default:
       return undefined;
   }
+}
+
+/** x + (y + c) is (x + y) + c. */
+function outward(inst: Inst, x: Inst, sum: Inst, context: FoldContext): Inst | undefined {
+  const [y, c] = sum.args as [Inst, Inst];
+  if (x.op === "const") return undefined;
+  return become(inst, "add", [context.make("add", sum === inst.args[0] ? [y, x] : [x, y], inst), c]);
 }
 
 function foldSame(inst: Inst, a: Inst, context: FoldContext): Inst | undefined {
@@ -129,6 +140,9 @@ function foldShift(inst: Inst, a: Inst, c: bigint, context: FoldContext): Inst |
   const { op } = inst;
   const count = Number(c & 63n);
   if (count === 0) return a;
+  if (op === "shl" && isCompare(a.op)) {
+    return become(inst, "select", [a, context.constant(1n << BigInt(count)), context.constant(0n)]);
+  }
   if (c !== BigInt(count)) return become(inst, op, [a, context.constant(BigInt(count))]);
   if (a.args.length !== 2 || a.args[1]!.op !== "const") return undefined;
   const first = Number(a.args[1]!.imm & 63n);

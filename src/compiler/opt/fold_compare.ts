@@ -95,6 +95,11 @@ function equality(op: "eq" | "ne", a: Inst, c: bigint, context: FoldContext): Co
       if (a.size === 64) return { op, a: x, b: context.constant(swapBytes(c, 64)) };
       if (!isNarrow(x, a.size)) return undefined;
       return { op, a: x, b: context.constant(swapBytes(c, a.size)) };
+    case "sext": {
+      // The sign does not matter for equality; without it the extension may cost nothing.
+      if (BigInt.asIntN(a.size, c) !== c) return op === "ne";
+      return { op, a: context.make("zext", [x], a, a.size), b: context.constant(BigInt.asUintN(a.size, c)) };
+    }
     case "and":
       if (op === "ne" && c === 0n) return { op: "set", a: x, b: y! };
       return undefined;

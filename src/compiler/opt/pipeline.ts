@@ -10,7 +10,10 @@ import { legalize } from "./legalize.ts";
 import { mergeStores } from "./merge_stores.ts";
 import { narrow } from "./narrow.ts";
 import { propagateConstants } from "./sccp.ts";
+import { shareReturns } from "./share_returns.ts";
 import { simplifyCfg } from "./simplify_cfg.ts";
+import { sink } from "./sink.ts";
+import { splitSignedLoads } from "./split_loads.ts";
 
 export interface OptimizeOptions {
   readonly cpu: 1 | 2 | 3 | 4;
@@ -30,6 +33,7 @@ export interface Pass {
 export const PASSES: readonly Pass[] = [
   { name: "order", required: true, run: removeUnreachable },
   { name: "leaves", run: gatherLeaves },
+  { name: "split loads", run: splitSignedLoads },
   { name: "fold", run: fold },
   { name: "cfg", run: simplifyCfg },
   { name: "sccp", run: propagateConstants },
@@ -40,6 +44,8 @@ export const PASSES: readonly Pass[] = [
   { name: "merge stores", run: mergeStores },
   { name: "dce", run: eliminateDeadCode },
   { name: "cfg again", run: simplifyCfg },
+  { name: "sink", run: sink },
+  { name: "share returns", run: shareReturns },
   { name: "legalize", required: true, run: (fn, { cpu }) => legalize(fn, cpu) },
   { name: "order again", required: true, run: removeUnreachable },
 ];
