@@ -1,0 +1,266 @@
+/**
+ * The BTF of a linked object: types of all inputs one after the other, one VAR or FUNC for each global, DATASECs made
+ * anew, `.BTF.ext` carried over. Duplicates stay until the end, where deduplication takes them all at once.
+ */
+import type { Endian } from "../bytes/cursor.ts";
+import type { Btf } from "../btf/btf.ts";
+import type { BtfCoreInfo, BtfExt, BtfFuncInfo, BtfLineInfo } from "../btf/ext.ts";
+import type { BtfFuncLinkage, BtfType } from "../btf/types.ts";
+import { mapChildIds } from "../btf/walk.ts";
+import { BtfBuilder } from "../btf/write.ts";
+import { mapsDiffer, typesDiffer } from "./link_match.ts";
+import type { Linked } from "./link_merge.ts";
+import type { InputObject, InputSection, LinkedSection, LinkedSymbol } from "./link_model.ts";
+import { LinkError } from "./link_model.ts";
+
+/** Where the VAR or FUNC of a global came from. */
+interface Origin {
+  btf: Btf;
+  id: number;
+}
+
+/** Records of one section of the result, column by column. */
+interface ExtRecords {
+  func: Omit<Record<keyof BtfFuncInfo, number[]>, "section">;
+  line: Omit<Record<keyof BtfLineInfo, number[]>, "section">;
+  core: Omit<Record<keyof BtfCoreInfo, number[]>, "section">;
+}
+
+export class LinkBtf {
+  readonly builder: BtfBuilder;
+  /** Whether any input had BTF, and `.BTF.ext`. */
+  present = false;
+  extPresent = false;
+  readonly #origins = new Map<LinkedSymbol, Origin>();
+  readonly #ext = new Map<LinkedSection, ExtRecords>();
+
+  constructor(endian: Endian) {
+    this.builder = new BtfBuilder({ endian });
+  }
+
+  /** The section of BTF in which an object declares an extern: `.ksyms`, `.kconfig`; none for plain externs. */
+  declaringSection(object: InputObject, name: string, linked: Linked): LinkedSection | undefined {
+    const { btf } = object;
+    if (btf === undefined) return undefined;
+    for (const section of [...object.ephemeral, ...object.sections]) {
+      if (section?.vars.some((v) => btf.nameOf(v.type) === name) === true) return linked.section(section.name);
+    }
+    return undefined;
+  }
+
+  /** Throws `LinkError` unless what an object says about a global fits what is known. */
+  check(object: InputObject, name: string, known: LinkedSymbol): void {
+    const id = object.btf === undefined ? undefined : globalId(object.btf, name);
+    const origin = this.#origins.get(known);
+    if (id === undefined && origin === undefined) return; // There is nothing to compare.
+    if (id === undefined || origin === undefined || object.btf === undefined) {
+      throw new LinkError(object.name, `"${name}" is in "${known.owner?.name}" too, and one of them has no BTF`, {
+        subject: name,
+      });
+    }
+    const isMap = (known.section ?? known.declaredIn)?.name === ".maps";
+    const problem = isMap && origin.btf.kindOf(origin.id) === object.btf.kindOf(id)
+      ? mapsDiffer(origin.btf, variableType(origin.btf, origin.id), object.btf, variableType(object.btf, id))
+      : typesDiffer(origin.btf, origin.id, object.btf, id);
+    if (problem === undefined) return;
+    throw new LinkError(object.name, `"${name}" has another type than in "${known.owner?.name}": ${problem}`, {
+      subject: name,
+    });
+  }
+
+  /** The definition that won is still to come: its type replaces that of the extern or weak one. */
+  redefine(symbol: LinkedSymbol): void {
+    this.#origins.delete(symbol);
+  }
+
+  /** Appends the types and records of an object whose symbols are linked. */
+  add(object: InputObject, linked: Linked): void {
+    const { btf } = object;
+    if (btf === undefined) return;
+    this.present = true;
+    const ids = this.#assignIds(btf, linked);
+    for (const id of btf.ids()) this.#addType(btf, id, ids, linked);
+    for (const section of [...object.sections, ...object.ephemeral]) {
+      if (section !== undefined) this.#addVars(object, btf, section, ids, linked);
+    }
+    this.#addExt(object, btf, ids);
+  }
+
+  /** New id of each type: DATASECs have none, a global that is known keeps its first. */
+  #assignIds(btf: Btf, linked: Linked): Uint32Array {
+    const ids = new Uint32Array(btf.typeCount);
+    let next = this.builder.nextId;
+    for (const id of btf.ids()) {
+      const type = btf.type(id);
+      if (type.kind === "DATASEC" || isDropped(type, linked)) continue;
+      if (type.kind === "DECL_TAG" && isDropped(btf.type(type.type), linked)) continue;
+      const symbol = globalSymbol(type, linked);
+      ids[id] = symbol !== undefined && symbol.btfId !== 0 ? symbol.btfId : next++;
+      if (symbol !== undefined) symbol.btfId = ids[id]!;
+    }
+    return ids;
+  }
+
+  /** A global's VAR or FUNC is that of its definition, or of its first mention while there is none. */
+  #addType(btf: Btf, id: number, ids: Uint32Array, linked: Linked): void {
+    const newId = ids[id]!;
+    if (newId === 0) return;
+    const type = mapChildIds(btf.type(id), (child) => ids[child]!);
+    const symbol = globalSymbol(type, linked);
+    if (newId === this.builder.nextId) this.builder.add(type);
+    else if (symbol !== undefined && !this.#origins.has(symbol)) this.builder.set(newId, type);
+    if (symbol !== undefined && !this.#origins.has(symbol)) this.#origins.set(symbol, { btf, id });
+  }
+
+  #addVars(object: InputObject, btf: Btf, section: InputSection, ids: Uint32Array, linked: Linked): void {
+    const out = section.out;
+    if (out === undefined || section.datasec === 0) return;
+    out.hasBtf = true;
+    for (const info of section.vars) {
+      const symbol = globalSymbol(btf.type(info.type), linked);
+      if (symbol === undefined) {
+        if (ids[info.type] === 0) continue;
+        out.vars.push({ type: ids[info.type]!, offset: section.outOffset + info.offset, size: info.size, symbol });
+        continue;
+      }
+      const home = symbol.section ?? symbol.declaredIn;
+      if (home !== out) {
+        throw new LinkError(
+          object.name,
+          `"${symbol.name}" is in section "${out.name}" here and in "${home?.name ?? "none"}" elsewhere`,
+          {
+            subject: symbol.name,
+          },
+        );
+      }
+      this.#placeGlobal(object, out, symbol, info.size);
+    }
+  }
+
+  /** One entry for each global, with the place and the size that its definition gives it. */
+  #placeGlobal(object: InputObject, out: LinkedSection, symbol: LinkedSymbol, size: number): void {
+    const known = out.vars.find((v) => v.symbol === symbol);
+    if (known === undefined) out.vars.push({ type: symbol.btfId, offset: symbol.value, size, symbol });
+    else if (symbol.owner === object) Object.assign(known, { offset: symbol.value, size });
+  }
+
+  #addExt(object: InputObject, btf: Btf, ids: Uint32Array): void {
+    const { ext } = object;
+    if (ext === undefined) return;
+    this.extPresent = true;
+    const string = (offset: number): number => this.builder.addString(btf.string(offset));
+    for (const { section, insnOff, typeId } of ext.funcInfo) {
+      this.#records(object, section, (records, base) => {
+        for (let i = 0; i < insnOff.length; i++) {
+          records.func.insnOff.push(insnOff[i]! + base);
+          records.func.typeId.push(ids[typeId[i]!]!);
+        }
+      });
+    }
+    for (const { section, insnOff, fileOff, lineOff, lineCol } of ext.lineInfo) {
+      this.#records(object, section, (records, base) => {
+        for (let i = 0; i < insnOff.length; i++) {
+          records.line.insnOff.push(insnOff[i]! + base);
+          records.line.fileOff.push(string(fileOff[i]!));
+          records.line.lineOff.push(string(lineOff[i]!));
+          records.line.lineCol.push(lineCol[i]!);
+        }
+      });
+    }
+    for (const { section, insnOff, typeId, accessOff, kind } of ext.core) {
+      this.#records(object, section, (records, base) => {
+        for (let i = 0; i < insnOff.length; i++) {
+          records.core.insnOff.push(insnOff[i]! + base);
+          records.core.typeId.push(ids[typeId[i]!]!);
+          records.core.accessOff.push(string(accessOff[i]!));
+          records.core.kind.push(kind[i]!);
+        }
+      });
+    }
+  }
+
+  #records(object: InputObject, name: string, add: (records: ExtRecords, base: number) => void): void {
+    const section = object.sections.find((s) => s?.name === name);
+    if (section === undefined) {
+      throw new LinkError(object.name, `.BTF.ext describes section "${name}", which is not there`, { subject: name });
+    }
+    if (section.out === undefined) return;
+    let records = this.#ext.get(section.out);
+    if (records === undefined) {
+      records = {
+        func: { insnOff: [], typeId: [] },
+        line: { insnOff: [], fileOff: [], lineOff: [], lineCol: [] },
+        core: { insnOff: [], typeId: [], accessOff: [], kind: [] },
+      };
+      this.#ext.set(section.out, records);
+    }
+    add(records, section.outOffset);
+  }
+
+  /** `.BTF.ext` of the result, sections in the order given. */
+  ext(endian: Endian, sections: readonly LinkedSection[]): BtfExt {
+    const ext: BtfExt = { endian, funcInfo: [], lineInfo: [], core: [] };
+    for (const section of sections) {
+      const records = this.#ext.get(section);
+      if (records === undefined) continue;
+      const { func, line, core } = records;
+      if (func.insnOff.length > 0) ext.funcInfo.push({ section: section.name, ...columns(func) });
+      if (line.insnOff.length > 0) ext.lineInfo.push({ section: section.name, ...columns(line) });
+      if (core.insnOff.length > 0) ext.core.push({ section: section.name, ...columns(core) });
+    }
+    return ext;
+  }
+
+  /** Adds the DATASECs: one for each section that BTF describes, and `.extern` for what nobody defined. */
+  finish(sections: readonly LinkedSection[], symbols: readonly LinkedSymbol[]): void {
+    for (const section of sections) {
+      if (!section.hasBtf) continue;
+      const vars = section.vars.map(({ type, offset, size }) => ({ type, offset, size }));
+      vars.sort((a, b) => a.offset - b.offset);
+      this.builder.add({ kind: "DATASEC", name: section.name, size: section.size, vars });
+    }
+    const open = symbols.filter((s) =>
+      s.extern && s.declaredIn === undefined && s.btfId !== 0 && this.builder.get(s.btfId).kind === "VAR"
+    );
+    if (open.length === 0) return;
+    const vars = open.map((s) => ({ type: s.btfId, offset: 0, size: 0 }));
+    this.builder.add({ kind: "DATASEC", name: ".extern", size: 0, vars });
+  }
+
+  /** Gives the FUNC or VAR of a symbol another linkage. */
+  setLinkage(symbol: LinkedSymbol, linkage: BtfFuncLinkage): void {
+    if (symbol.btfId === 0) return;
+    const type = this.builder.get(symbol.btfId);
+    if (type.kind === "FUNC" || type.kind === "VAR") this.builder.set(symbol.btfId, { ...type, linkage });
+  }
+}
+
+function columns<K extends string>(records: Record<K, number[]>): Record<K, Uint32Array> {
+  return Object.fromEntries(Object.entries<number[]>(records).map(([k, v]) => [k, Uint32Array.from(v)])) as Record<
+    K,
+    Uint32Array
+  >;
+}
+
+function isGlobal(type: BtfType): boolean {
+  return (type.kind === "VAR" || type.kind === "FUNC") && type.linkage !== "static";
+}
+
+function globalSymbol(type: BtfType, linked: Linked): LinkedSymbol | undefined {
+  return isGlobal(type) ? linked.globals.get(type.name) : undefined;
+}
+
+/** A variable without symbol: that of a license or version that an earlier input brought. */
+function isDropped(type: BtfType, linked: Linked): boolean {
+  return type.kind === "VAR" && isGlobal(type) && !linked.globals.has(type.name);
+}
+
+/** The VAR or FUNC of a global. */
+function globalId(btf: Btf, name: string): number | undefined {
+  return [...btf.findAll(name, "FUNC"), ...btf.findAll(name, "VAR")].find((id) => isGlobal(btf.type(id)));
+}
+
+function variableType(btf: Btf, id: number): number {
+  const type = btf.type(id);
+  return type.kind === "VAR" || type.kind === "FUNC" ? type.type : id;
+}
