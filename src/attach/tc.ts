@@ -57,7 +57,8 @@ export function attachFilter(prog: AttachableProgram, device: Device, direction:
 }
 
 function parentOf(direction: Direction): number {
-  return (TC_H_CLSACT | (direction === "ingress" ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS)) >>> 0;
+  // TC_H_CLSACT has a minor number itself: left in, it makes ingress (0xfff2) egress (0xfff3).
+  return ((TC_H_CLSACT & 0xffff0000) | (direction === "ingress" ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS)) >>> 0;
 }
 
 /** Returns whether the qdisc is new. */
