@@ -4,7 +4,7 @@ import { BPF_PROG_TYPE_SCHED_CLS } from "../../../src/abi/bpf.gen.ts";
 import { u64 } from "../../../src/bytes/scalars.ts";
 import type { ArrayMap } from "../../../src/maps/array.ts";
 import { createMap } from "../../../src/maps/create.ts";
-import { progLoad, progLoadWithLog, progTestRun } from "../../../src/syscall/bpf.ts";
+import { progInfo, progLoad, progLoadWithLog, progTestRun } from "../../../src/syscall/bpf.ts";
 import type { Fd } from "../../../src/syscall/fd.ts";
 import { SyscallError } from "../../../src/errors.ts";
 
@@ -74,6 +74,11 @@ export class Producer implements Disposable {
   /** Writes `count` events. */
   emit(count = 1): void {
     run(this.#prog, count);
+  }
+
+  /** The program's id, for other processes. */
+  get id(): number {
+    return progInfo(this.#prog.number).id;
   }
 
   /** Events it tried to write, and could not. */

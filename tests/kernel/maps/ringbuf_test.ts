@@ -1,6 +1,10 @@
 import { assert, assertEquals, assertGreater, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
+import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
 import { BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP } from "../../../src/abi/bpf.gen.ts";
+import { bytes } from "../../../src/bytes/composites.ts";
 import { u64 } from "../../../src/bytes/scalars.ts";
 import { FormatError } from "../../../src/errors.ts";
 import { createMap } from "../../../src/maps/create.ts";
@@ -189,6 +193,31 @@ kernelTest("records written with BPF_RB_NO_WAKEUP come with flushMs, or with a f
   assertEquals((await ring.next())?.seq, 3n);
 });
 
+kernelTest("nothing is lost or torn while another CPU writes", NEEDS, async () => {
+  const event = { seq: u64, zero: u64, more: bytes(32) };
+  for (const way of ["for await", "consume"] as const) {
+    using ring = createMap({ type: "ringbuf", value: event, maxEntries: 64 * PAGE, name: "ring" });
+    using producer = Producer.ring(ring);
+    const ended = produceElsewhere(producer.id, 200, 1000);
+    let [count, last] = [0, -1n];
+    const check = ({ seq, zero }: { seq: bigint; zero: bigint }) => {
+      if (seq <= last || zero !== 0n) throw new Error(`event ${seq} after ${last}, ${zero}`);
+      last = seq;
+      count++;
+    };
+    const controller = new AbortController();
+    const reading = way === "for await"
+      ? readAll(ring.read({ signal: controller.signal }), check)
+      : poll(ring, check, ended);
+    await ended;
+    controller.abort();
+    await reading;
+    ring.consume(check);
+    const { tried, refused } = producer.counts;
+    assertEquals([tried, count], [200_000, tried - refused], way);
+  }
+});
+
 kernelTest("`scan()` shows records in place, and may stop", NEEDS, () => {
   using ring = ringOf();
   using producer = Producer.ring(ring, { size: 24 });
@@ -273,4 +302,30 @@ function switches(): number {
     total += Number(/^voluntary_ctxt_switches:\s*(\d+)/m.exec(text)?.[1] ?? 0);
   }
   return total;
+}
+
+async function readAll<T>(events: AsyncIterable<T>, check: (event: T) => void): Promise<void> {
+  for await (const event of events) check(event);
+}
+
+/** Consumes without waiting until the producer has ended. */
+async function poll<T>(ring: RingBuffer<T>, check: (event: T) => void, ended: Promise<void>): Promise<void> {
+  let running = true;
+  void ended.then(() => running = false);
+  while (running) {
+    for (let i = 0; i < 1000; i++) ring.consume(check);
+    await sleep(0);
+  }
+}
+
+/** Runs a program in another process. */
+function produceElsewhere(prog: number, rounds: number, repeat: number): Promise<void> {
+  const script = fileURLToPath(new URL("./testdata/produce.ts", import.meta.url));
+  const args = "Deno" in globalThis ? ["run", "-A", "--no-check", script] : ["run", script];
+  return new Promise((resolve, reject) => {
+    execFile(process.execPath, [...args, prog, rounds, repeat].map(String), (error) => {
+      if (error) reject(error);
+      else resolve();
+    });
+  });
 }
