@@ -34,6 +34,7 @@ using tracer = bpf({
 });
 
 tracer.attach();
+console.log("Watching OpenSSL, Ctrl-C ends.");
 const decoder = new TextDecoder();
 for await (const e of tracer.maps.data.read({ signal: interrupted() })) {
   console.log(`--- ${e.comm} (${e.pid}) ${e.outgoing ? "writes" : "reads"} ${e.length} bytes`);

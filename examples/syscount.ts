@@ -26,8 +26,7 @@ const stop = interrupted();
 for (let more = true; more;) {
   more = await pause(1, stop);
   console.log(`\n${"SYSTEM CALL".padEnd(24)} COUNT`);
-  for (const [id, count] of tracer.maps.calls.top()) {
+  for (const [id, count] of tracer.maps.calls.takeTop()) {
     console.log(`${(systemCallName(id) ?? `call ${id}`).padEnd(24)} ${count}`);
   }
-  tracer.maps.calls.clear();
 }

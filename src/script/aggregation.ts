@@ -68,19 +68,29 @@ export class AggregationReader implements Disposable {
 
   /** The result of one key. */
   get(key: unknown): unknown {
-    if (this.#storage.slots > 1) return this.#collect((found) => sameKey(this.#definition.key!, found, key))[0]?.[1];
+    if (this.#storage.slots > 1) return this.#histogramOf(key);
     const values = this.#map.get(key);
     return values === undefined ? undefined : this.#result(new Map([[0, accumulate(this.#storage.fields, values)]]));
   }
 
   /** Every key with its result, largest count (or sum) first. */
   entries(): [unknown, unknown][] {
-    return this.#collect(() => true);
+    return this.#collect(this.#map);
+  }
+
+  /** The same, taking each entry out of the map as it is read. */
+  take(): [unknown, unknown][] {
+    return this.#collect(this.#map.drain());
   }
 
   /** topK: the most frequent keys. */
   top(rows: number = this.#definition.rows ?? 10): [unknown, unknown][] {
     return this.entries().slice(0, rows);
+  }
+
+  /** topK: the most frequent keys, starting again from nothing. */
+  takeTop(rows: number = this.#definition.rows ?? 10): [unknown, unknown][] {
+    return this.take().slice(0, rows);
   }
 
   [Symbol.iterator](): Iterator<[unknown, unknown]> {
@@ -100,13 +110,22 @@ export class AggregationReader implements Disposable {
     this.close();
   }
 
+  /** The histogram of one key: its buckets are entries of their own. */
+  #histogramOf(key: unknown): unknown {
+    const cells = new Map<number, Accumulated>();
+    for (let slot = 0; slot < this.#storage.slots; slot++) {
+      const values = this.#map.get({ key, slot });
+      if (values !== undefined) cells.set(slot, accumulate(this.#storage.fields, values));
+    }
+    return cells.size === 0 ? undefined : this.#result(cells);
+  }
+
   /** Groups the cells by key. Keys are compared by their bytes, since structs decode to fresh objects. */
-  #collect(wanted: (key: unknown) => boolean): [unknown, unknown][] {
+  #collect(source: Iterable<[unknown, BigInt64Array]>): [unknown, unknown][] {
     const keyed = this.#storage.slots > 1;
     const groups = new Map<string, { key: unknown; cells: Map<number, Accumulated>; weight: bigint }>();
-    for (const [mapKey, values] of this.#map) {
+    for (const [mapKey, values] of source) {
       const { key, slot } = keyed ? mapKey as { key: unknown; slot: number } : { key: mapKey, slot: 0 };
-      if (!wanted(key)) continue;
       const name = keyText(this.#definition.key!, key);
       let group = groups.get(name);
       if (group === undefined) groups.set(name, group = { key, cells: new Map(), weight: 0n });
@@ -151,8 +170,4 @@ function keyText(layout: Layout<unknown>, key: unknown): string {
   if (view === undefined) scratch.set(layout.size, view = new DataView(new ArrayBuffer(layout.size)));
   layout.write(view, 0, key);
   return String.fromCharCode(...new Uint8Array(view.buffer));
-}
-
-function sameKey(layout: Layout<unknown>, a: unknown, b: unknown): boolean {
-  return keyText(layout, a) === keyText(layout, b);
 }

@@ -12,7 +12,9 @@ export type Result<K, R> = [K] extends [void] ? {
     get(key: K): R | undefined;
     /** Every key with its result, largest first. */
     entries(): [K, R][];
-    /** Starts again from nothing. */
+    /** The same, taken out of the map as they are read: counting starts again from nothing, and nothing is lost. */
+    take(): [K, R][];
+    /** Starts again from nothing. What is added between reading and clearing is lost; see `take`. */
     clear(): void;
   };
 
@@ -60,5 +62,7 @@ export type HostHistogram<K> = Result<K, Histogram>;
 export interface HostTopK<K> extends Iterable<[K, bigint]> {
   /** The `rows` (as defined, if not given) most frequent keys with their counts, most frequent first. */
   top(rows?: number): [K, bigint][];
+  /** The same, starting again from nothing without losing counts. */
+  takeTop(rows?: number): [K, bigint][];
   clear(): void;
 }

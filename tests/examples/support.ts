@@ -1,0 +1,57 @@
+/** Runs an example, provokes what it traces, and ends it as a user would: with Ctrl-C. */
+import { execFile, spawn } from "node:child_process";
+import { promisify } from "node:util";
+import { assertEquals } from "@std/assert";
+import { ROOT, Script, type ScriptResult } from "../support/script.ts";
+
+/** Starts an example and waits until it says that it is attached. */
+export async function startExample(name: string, ready: RegExp, args: readonly string[] = []): Promise<Script> {
+  const script = new Script(`${ROOT}examples/${name}.ts`, args);
+  try {
+    await script.until(ready);
+    return script;
+  } catch (error) {
+    script[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** Ctrl-C; the example must end by itself, in good order. */
+export async function interruptExample(script: Script): Promise<ScriptResult> {
+  script.kill("SIGINT");
+  const result = await script.end();
+  assertEquals([result.code, result.stderr], [0, ""]);
+  return result;
+}
+
+/** Runs a shell command; resolves to what it printed, also when it fails. */
+export async function shell(command: string): Promise<string> {
+  try {
+    const { stdout } = await promisify(execFile)("bash", ["-c", command], { timeout: 30_000 });
+    return stdout;
+  } catch (error) {
+    return String((error as { stdout?: string }).stdout ?? "");
+  }
+}
+
+/** A process that waits for a line on its standard input before it runs `command`: its id is known before. */
+export class Waiting implements Disposable {
+  readonly #child;
+
+  constructor(command: string) {
+    this.#child = spawn("bash", ["-c", `read; ${command}`], { stdio: ["pipe", "ignore", "ignore"] });
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  /** Lets it run. */
+  go(): void {
+    this.#child.stdin.end("\n");
+  }
+
+  [Symbol.dispose](): void {
+    this.#child.kill("SIGKILL");
+  }
+}
