@@ -13,6 +13,7 @@ import type { CodeRelocation } from "./assembler.ts";
 import { emit } from "./emit.ts";
 import { STACK_LIMIT } from "./frame.ts";
 import type { Frame } from "./frame.ts";
+import { hoistCopies } from "./hoist_copies.ts";
 import { allocateRegisters } from "./regalloc.ts";
 import { select } from "./select.ts";
 import { layOutStack } from "./stack.ts";
@@ -53,6 +54,7 @@ export function compileFunction(fn: IrFunction, options: CompileOptions = {}): F
   optimize(fn, { cpu, optimize: options.optimize ?? true, after });
   const lir = select(fn, { cpu, widths: valueWidths(fn) });
   const allocation = allocateRegisters(lir);
+  hoistCopies(lir, allocation);
   const frame = layOutStack(fn, lir);
   let code = emit(lir, allocation, frame, false);
   if (code.length > NEAR) {

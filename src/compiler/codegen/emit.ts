@@ -75,6 +75,7 @@ class Emitter {
     const kept = blocks.filter((block, i) => i === 0 || this.#target(block) === block);
     kept.forEach((block, i) => {
       this.#starts[block.index] = this.#asm.length;
+      if (block.preds.length !== 1 || block.preds[0] !== kept[i - 1]) this.#asm.constants.reset();
       this.#number = this.#allocation.intervals.blockStart[block.index]!;
       for (const inst of block.insts) {
         this.#asm.at(inst.pos);
@@ -216,6 +217,7 @@ class Emitter {
   }
 
   #immediate(dst: number, value: bigint, core: LirInst["core"]): void {
+    if (core === undefined && this.#asm.constants.get(dst) === value) return;
     this.#asm.core(core);
     // 64-bit places for what may be patched to 64 bits; clang does the same.
     const long = core !== undefined && (core.kind === "ENUMVAL_VALUE" || core.kind.startsWith("TYPE_ID"));
@@ -223,7 +225,15 @@ class Emitter {
     if (fits && !long) this.#asm.insn(BPF_ALU64 | ALU_OPS.mov.op, dst, 0, 0, Number(value));
     else if (!long && value > 0n && value <= 0xffffffffn) {
       this.#asm.insn(BPF_ALU | ALU_OPS.mov.op, dst, 0, 0, Number(value) | 0);
-    } else this.#asm.imm64(dst, value);
+    } else this.#long(dst, value, long);
+  }
+
+  /** A 64-bit constant: two slots, or one if a register holds it. */
+  #long(dst: number, value: bigint, patched: boolean): void {
+    const holder = patched ? undefined : this.#asm.constants.find(value);
+    if (holder !== undefined) return this.#mov(dst, holder);
+    this.#asm.imm64(dst, value);
+    if (!patched) this.#asm.constants.set(dst, value);
   }
 
   #memory(inst: LirInst): void {
@@ -265,6 +275,7 @@ class Emitter {
     this.#test(inst, inst.cond);
     this.#moves([{ to: dst, from: this.#place(inst.d) }]);
     this.#asm.patch(jump, this.#asm.length);
+    this.#asm.constants.set(dst, undefined);
   }
 
   #call(inst: LirInst): void {
@@ -284,6 +295,8 @@ class Emitter {
   }
 
   #branch(inst: LirInst, block: LirBlock, next: LirBlock | undefined): void {
+    const { hoisted } = block;
+    if (hoisted !== undefined) this.#move(this.#place(hoisted.to), this.#place(hoisted.from));
     const [yes, no] = [this.#target(block.succs[0]!), this.#target(block.succs[1]!)];
     const negated = NEGATED[inst.cond];
     if (yes === no) return this.#jump(yes, next);

@@ -92,6 +92,8 @@ export class LirBlock {
   insts: LirInst[] = [];
   succs: LirBlock[] = [];
   preds: LirBlock[] = [];
+  /** A copy to be made just before the block's branch. */
+  hoisted: { to: Operand; from: Operand } | undefined = undefined;
   /** Loop depth. */
   readonly depth: number;
 

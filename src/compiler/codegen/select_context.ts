@@ -175,6 +175,16 @@ export function isInt32(value: bigint): boolean {
   return value >= -0x80000000n && value <= 0x7fffffffn;
 }
 
+/**
+ * Whether the value points into the stack frame. Sums must begin with the pointer: for `scalar += pointer` the verifier (6.18)
+ * forgets which frame the pointer belongs to, and refuses good code of subprograms or takes it for the caller's frame.
+ */
+export function isStackAddress(value: Inst, depth = 0): boolean {
+  if (value.op === "stackSlot") return true;
+  if (depth > 4 || (value.op !== "add" && value.op !== "phi" && value.op !== "select")) return false;
+  return value.args.some((arg) => isStackAddress(arg, depth + 1));
+}
+
 /** Phis that something other than phis uses, by value id. */
 function livePhis(fn: IrFunction): Uint8Array {
   const live = new Uint8Array(fn.nextId);

@@ -5,6 +5,7 @@ import { hasResult, isCompare, OPS } from "../ir/ops.ts";
 import { NONE } from "./lir.ts";
 import type { LirInst, Operand } from "./lir.ts";
 import { choose, condition, select } from "./select_condition.ts";
+import { isStackAddress } from "./select_context.ts";
 import type { SelectContext } from "./select_context.ts";
 import { extendsLoad, signExtend, zeroExtend } from "./select_extend.ts";
 import { memory } from "./select_memory.ts";
@@ -97,16 +98,6 @@ function binary(ctx: SelectContext, inst: Inst, dst: Operand, wide: boolean): vo
   const full = wide && !mask && !(divides && widths[a.id]! <= 32 && widths[b.id]! <= 32);
   const right = rightOperand(ctx, inst, b, full);
   ctx.alu(ALU[inst.op]!, dst, left, right.b, right.imm, full).ordered = stack;
-}
-
-/**
- * Whether the value points into the stack frame. Sums must begin with the pointer: for `scalar += pointer` the verifier (6.18)
- * forgets which frame the pointer belongs to, and refuses good code of subprograms or takes it for the caller's frame.
- */
-function isStackAddress(value: Inst, depth = 0): boolean {
-  if (value.op === "stackSlot") return true;
-  if (depth > 4 || (value.op !== "add" && value.op !== "phi" && value.op !== "select")) return false;
-  return value.args.some((arg) => isStackAddress(arg, depth + 1));
 }
 
 /** The right operand; counts that are too large and immediate zero divisors would be refused by the verifier. */

@@ -4,6 +4,7 @@ import type { Inst, StackSlot } from "../ir/ir.ts";
 import { NONE } from "./lir.ts";
 import type { LirInst, Operand } from "./lir.ts";
 import { signExtend } from "./select_extend.ts";
+import { isStackAddress } from "./select_context.ts";
 import type { SelectContext } from "./select_context.ts";
 
 /** Where a memory access goes: a base register, or a stack slot. */
@@ -58,7 +59,7 @@ export function memory(ctx: SelectContext, inst: Inst): void {
       return;
     }
     case "zero":
-      for (const { off, size } of chunks(address.off, 0, inst.size)) {
+      for (const { off, size } of pieces(inst.size, ...stackOffset(address))) {
         Object.assign(place(ctx.new("store"), { ...address, off: address.off + off }, base), { size });
       }
       return;
@@ -83,7 +84,7 @@ function loadFrom(ctx: SelectContext, inst: Inst, address: Address, base: Operan
 function copy(ctx: SelectContext, inst: Inst, to: Address, toBase: Operand): void {
   const from = addressOf(inst.args[1]!, inst.srcOffset, false);
   const fromBase = baseRegister(ctx, from);
-  for (const { off, size } of chunks(to.off, from.off, inst.size)) {
+  for (const { off, size } of pieces(inst.size, ...stackOffset(to), ...stackOffset(from))) {
     const value = ctx.lir.vreg();
     const load = place(ctx.new("load"), { ...from, off: from.off + off }, fromBase);
     Object.assign(load, { dst: value, size });
@@ -103,14 +104,22 @@ function atomic(ctx: SelectContext, inst: Inst, address: Address, base: Operand)
   Object.assign(place(ctx.new("atomic"), address, base), { size: inst.size, atomic, b, c, dst });
 }
 
-/** Pieces of a range, each aligned to its size at both offsets. */
-function chunks(a: number, b: number, length: number): { off: number; size: number }[] {
-  const pieces: { off: number; size: number }[] = [];
+/**
+ * Pieces of a range of bytes. Stack accesses must be aligned to their size; elsewhere x86-64 and arm64 need no alignment, and the
+ * verifier asks for none there.
+ */
+function pieces(length: number, ...stackOffsets: readonly number[]): { off: number; size: number }[] {
+  const out: { off: number; size: number }[] = [];
   for (let off = 0; off < length;) {
     let size = 8;
-    while ((a + off) % size !== 0 || (b + off) % size !== 0 || off + size > length) size /= 2;
-    pieces.push({ off, size });
+    while (off + size > length || stackOffsets.some((start) => (start + off) % size !== 0)) size /= 2;
+    out.push({ off, size });
     off += size;
   }
-  return pieces;
+  return out;
+}
+
+/** The offset if the address lies in the stack frame. */
+function stackOffset({ base, off }: Address): number[] {
+  return base === undefined || isStackAddress(base) ? [off] : [];
 }

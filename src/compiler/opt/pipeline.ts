@@ -10,6 +10,7 @@ import { legalize } from "./legalize.ts";
 import { mergeStores } from "./merge_stores.ts";
 import { narrow } from "./narrow.ts";
 import { propagateConstants } from "./sccp.ts";
+import { shareBases } from "./share_bases.ts";
 import { shareReturns } from "./share_returns.ts";
 import { simplifyCfg } from "./simplify_cfg.ts";
 import { sink } from "./sink.ts";
@@ -34,6 +35,7 @@ export const PASSES: readonly Pass[] = [
   { name: "order", required: true, run: removeUnreachable },
   { name: "leaves", run: gatherLeaves },
   { name: "split loads", run: splitSignedLoads },
+  { name: "share bases", run: shareBases },
   { name: "fold", run: fold },
   { name: "cfg", run: simplifyCfg },
   { name: "sccp", run: propagateConstants },
