@@ -6,12 +6,6 @@
 import {
   BPF_CGROUP_INET_SOCK_CREATE,
   BPF_F_MMAPABLE,
-  BPF_FUNC_get_attach_cookie,
-  BPF_FUNC_get_func_ip,
-  BPF_FUNC_ktime_get_coarse_ns,
-  BPF_FUNC_loop,
-  BPF_FUNC_probe_read_kernel,
-  BPF_FUNC_ringbuf_reserve,
   BPF_MAP_TYPE_RINGBUF,
   BPF_PERF_EVENT,
   BPF_PROG_TYPE_CGROUP_SOCK,
@@ -21,6 +15,14 @@ import {
   BPF_TCX_INGRESS,
   BPF_TRACE_UPROBE_MULTI,
 } from "../abi/bpf.gen.ts";
+import {
+  BPF_FUNC_get_attach_cookie,
+  BPF_FUNC_get_func_ip,
+  BPF_FUNC_ktime_get_coarse_ns,
+  BPF_FUNC_loop,
+  BPF_FUNC_probe_read_kernel,
+  BPF_FUNC_ringbuf_reserve,
+} from "../abi/bpf_func.gen.ts";
 import { EBADF, EINVAL } from "../abi/errno.gen.ts";
 import { Builder, r0, r1 } from "../asm/build.ts";
 import { BtfBuilder } from "../btf/write.ts";
