@@ -15,16 +15,8 @@ import {
   BPF_TCX_INGRESS,
   BPF_TRACE_UPROBE_MULTI,
 } from "../abi/bpf.gen.ts";
-import {
-  BPF_FUNC_get_attach_cookie,
-  BPF_FUNC_get_func_ip,
-  BPF_FUNC_ktime_get_coarse_ns,
-  BPF_FUNC_loop,
-  BPF_FUNC_probe_read_kernel,
-  BPF_FUNC_ringbuf_reserve,
-} from "../abi/bpf_func.gen.ts";
 import { EBADF, EINVAL } from "../abi/errno.gen.ts";
-import { Builder, r0, r1 } from "../asm/build.ts";
+import { Builder, helperId, r0, r1 } from "../asm/build.ts";
 import { BtfBuilder } from "../btf/write.ts";
 import { bpfTry } from "../syscall/bpf_call.ts";
 import { progLoadWithLog } from "../syscall/bpf_prog.ts";
@@ -104,7 +96,7 @@ export const FEATURES = [
     name: "probe_read_kernel",
     since: "5.5",
     doc: "Helpers bpf_probe_read_kernel and kin, apart from those for user memory.",
-    probe: () => tryHelper(BPF_PROG_TYPE_TRACEPOINT, BPF_FUNC_probe_read_kernel),
+    probe: () => tryHelper(BPF_PROG_TYPE_TRACEPOINT, helperId("probe_read_kernel")),
   },
   {
     name: "btf_global_func",
@@ -128,7 +120,7 @@ export const FEATURES = [
     name: "ringbuf_reserve",
     since: "5.8",
     doc: "Helper bpf_ringbuf_reserve.",
-    probe: () => tryHelper(BPF_PROG_TYPE_TRACEPOINT, BPF_FUNC_ringbuf_reserve),
+    probe: () => tryHelper(BPF_PROG_TYPE_TRACEPOINT, helperId("ringbuf_reserve")),
   },
   { name: "prog_bind_map", since: "5.10", doc: "BPF_PROG_BIND_MAP: binds an array to a program.", probe: probeBindMap },
   {
@@ -142,7 +134,7 @@ export const FEATURES = [
     since: "5.11",
     doc:
       "Maps are charged to the memory cgroup, not to RLIMIT_MEMLOCK. Came with bpf_ktime_get_coarse_ns, which can be asked for.",
-    probe: () => tryHelper(BPF_PROG_TYPE_SOCKET_FILTER, BPF_FUNC_ktime_get_coarse_ns),
+    probe: () => tryHelper(BPF_PROG_TYPE_SOCKET_FILTER, helperId("ktime_get_coarse_ns")),
   },
   {
     name: "btf_float",
@@ -166,7 +158,7 @@ export const FEATURES = [
     name: "bpf_cookie",
     since: "5.15",
     doc: "Helper bpf_get_attach_cookie, and cookies with it.",
-    probe: () => tryHelper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_get_attach_cookie),
+    probe: () => tryHelper(BPF_PROG_TYPE_KPROBE, helperId("get_attach_cookie")),
   },
   {
     name: "btf_decl_tag",
@@ -192,7 +184,7 @@ export const FEATURES = [
     name: "bpf_loop",
     since: "5.17",
     doc: "Helper bpf_loop.",
-    probe: () => tryHelper(BPF_PROG_TYPE_TRACEPOINT, BPF_FUNC_loop),
+    probe: () => tryHelper(BPF_PROG_TYPE_TRACEPOINT, helperId("loop")),
   },
   {
     name: "btf_enum64",
@@ -401,7 +393,7 @@ function probeArgCtxTag(): Verdict {
   const btf = bpfTry("BPF_BTF_LOAD", { btf: bytes, btf_size: bytes.length });
   if (btf < 0) return false;
   using fd = new Fd(btf);
-  const code = new Builder().callFunc("sub").exit().label("sub").call(BPF_FUNC_get_func_ip).exit();
+  const code = new Builder().callFunc("sub").exit().label("sub").call(helperId("get_func_ip")).exit();
   using scope = arena().scope();
   return tryProgram({
     prog_type: BPF_PROG_TYPE_KPROBE,

@@ -1,6 +1,7 @@
 /** Hands programs to the verifier: attributes from the section's row, names and types as the kernel knows them. */
 import * as abi from "../abi/bpf.gen.ts";
 import { BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS } from "../abi/defines.ts";
+import { helperId } from "../asm/build.ts";
 import { CALL } from "../asm/opcodes.ts";
 import { InsnView } from "../asm/insn.ts";
 import { SyscallError, VerifierError, WaggleError } from "../errors.ts";
@@ -157,10 +158,10 @@ function tryLoad(attr: ProgLoadAttr): Fd | undefined {
 
 /** Helpers of 5.5 that older kernels have under one name for kernel and user memory. */
 const OLDER_HELPERS: Readonly<Record<number, number | undefined>> = {
-  [abi.BPF_FUNC_probe_read_kernel]: abi.BPF_FUNC_probe_read,
-  [abi.BPF_FUNC_probe_read_user]: abi.BPF_FUNC_probe_read,
-  [abi.BPF_FUNC_probe_read_kernel_str]: abi.BPF_FUNC_probe_read_str,
-  [abi.BPF_FUNC_probe_read_user_str]: abi.BPF_FUNC_probe_read_str,
+  [helperId("probe_read_kernel")]: helperId("probe_read"),
+  [helperId("probe_read_user")]: helperId("probe_read"),
+  [helperId("probe_read_kernel_str")]: helperId("probe_read_str"),
+  [helperId("probe_read_user_str")]: helperId("probe_read_str"),
 };
 
 function useOlderHelpers(insns: Uint8Array): void {
