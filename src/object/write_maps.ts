@@ -83,7 +83,7 @@ class DefinitionWriter {
     if (map.keyTypeId !== 0) add("key", this.#pointer(map.keyTypeId));
     else uint("key_size", map.keySize);
     const holds = map.inner !== undefined || (map.type === BPF_MAP_TYPE_PROG_ARRAY && map.slots.length > 0);
-    if (!holds && map.valueTypeId !== 0) add("value", this.#pointer(map.valueTypeId));
+    if (map.valueTypeId !== 0) add("value", this.#pointer(map.valueTypeId));
     else uint("value_size", map.valueSize);
     const bytes = members.length * POINTER;
     if (holds) add("values", this.#values(map));

@@ -2,7 +2,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-enum libbpf_tristate_local { A };
+
 extern int LINUX_KERNEL_VERSION __kconfig;
 extern _Bool LINUX_HAS_BPF_COOKIE __kconfig __weak;
 extern _Bool CONFIG_BPF_SYSCALL __kconfig;
@@ -43,13 +43,15 @@ int returns_1_kconfig(struct __sk_buff *skb)
 {
 	if (!CONFIG_BPF_SYSCALL || CONFIG_WAGGLE_NO_SUCH_OPTION)
 		return 2;
+	if (!LINUX_HAS_BPF_COOKIE && CONFIG_HZ == -7)
+		return 4;
 	return 1 + (CONFIG_HZ < 0) + (CONFIG_DEFAULT_HOSTNAME[0] == 1) + (CONFIG_BPF_JIT == 77) + (CONFIG_ILLEGAL_POINTER_VALUE == 3);
 }
 
 SEC("socket")
 int returns_1_ksyms(struct __sk_buff *skb)
 {
-	if (!&bpf_prog_put)
+	if (!(long)&bpf_prog_put)
 		return 2;
 	if (&waggle_no_such_symbol || &waggle_no_such_variable)
 		return 3;
