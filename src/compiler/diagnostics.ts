@@ -69,6 +69,6 @@ export function formatDiagnostic({ code, text, loc, notes }: Diagnostic): string
 
 /** `did you mean …?` as a note; none if nothing is near. */
 export function didYouMean(wanted: string, known: Iterable<string>): string[] {
-  const nearest = nearestNames(wanted, known);
+  const nearest = nearestNames(wanted, new Set(known));
   return nearest.length === 0 ? [] : [`did you mean ${nearest.map((name) => `\`${name}\``).join(" or ")}?`];
 }

@@ -104,7 +104,7 @@ export function settle(f: Lowering, val: Val): Val {
   if (val.k !== "fill") return val;
   const length = val.length ?? DEFAULT_STRING;
   const place = f.temporary(val.kind, { kind: val.kind, length }, length);
-  fill(f, place, val, true);
+  fill(f, place, val, false);
   return place;
 }
 

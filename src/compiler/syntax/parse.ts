@@ -19,7 +19,7 @@ function parseAny(p: TokenCursor): Func {
   if (p.is("function")) return parseFunctionExpression(p);
   if (p.is("class")) p.unsupported("class");
   if (startsArrow(p)) return parseArrow(p);
-  if (p.isName("async") && !p.peek(() => (p.advance(), p.is("(")))) p.unsupported("async");
+  if (p.isName("async") && p.peek(() => (p.advance(), !p.is("(") || startsArrow(p)))) p.unsupported("async");
   if ((p.isName("get") || p.isName("set")) && !p.peek(() => (p.advance(), p.is("(")))) p.unsupported("getter");
   if (p.is("*")) p.unsupported("generator");
   const start = p.token.start;

@@ -131,7 +131,7 @@ function nearest(own: readonly Token[], theirs: readonly Token[], i: number, j: 
       const y = j + distance - a;
       if (x >= own.length || y >= theirs.length || !same(own[x]!, theirs[y]!)) continue;
       const followed = x + 1 < own.length && y + 1 < theirs.length && same(own[x + 1]!, theirs[y + 1]!);
-      if (followed || x + 1 === own.length) return [x, y];
+      if (followed || x + 1 === own.length || isStable(own, x)) return [x, y];
     }
   }
   return undefined;
@@ -141,16 +141,19 @@ function same(a: Token, b: Token): boolean {
   return a.kind === b.kind && a.text === b.text;
 }
 
-/** Bundlers rename variables and fold constants, so two thirds of the words must agree, not all. */
+/** Words that no bundler changes: strings, and names of fields. */
+function isStable(tokens: readonly Token[], i: number): boolean {
+  const { kind } = tokens[i]!;
+  if (kind === "string") return true;
+  return kind === "name" && (tokens[i - 1]?.text === "." || tokens[i - 1]?.text === "?." || tokens[i + 1]?.text === ":");
+}
+
+/** Bundlers rename variables and fold constants, so two thirds of the words that stay must agree, not all words. */
 function agree(own: readonly Token[], pairs: Int32Array): boolean {
-  let words = 0;
-  let matched = 0;
-  for (const [i, token] of own.entries()) {
-    if (token.kind === "punct" || token.kind === "keyword") continue;
-    words++;
-    if (pairs[i]! >= 0) matched++;
-  }
-  return words > 0 && matched * 3 >= words * 2;
+  const words = [...own.keys()].filter((i) => isStable(own, i));
+  const counted = words.length > 0 ? words : [...own.keys()].filter((i) => own[i]!.kind === "name" || own[i]!.kind === "number");
+  const matched = counted.filter((i) => pairs[i]! >= 0).length;
+  return counted.length > 0 && matched * 3 >= counted.length * 2;
 }
 
 function byTokens(own: readonly Token[], theirs: readonly Token[], pairs: Int32Array): (offset: number) => number {
