@@ -5,12 +5,13 @@
 import { SYSCALLS } from "../abi/arch.ts";
 import { BPF_ATTR, BPF_ATTR_SIZE, type BpfAttr, type BpfCommand } from "../abi/attr.ts";
 import { bpf_cmd } from "../abi/bpf.gen.ts";
-import { EAGAIN, EINTR } from "../abi/errno.gen.ts";
+import { EAGAIN, EINTR, EPERM } from "../abi/errno.gen.ts";
 import { type Fields, type StructInput, writeStruct } from "../abi/struct.ts";
 import { Fd } from "./fd.ts";
 import { check } from "./libc.ts";
 import { arena, type Block, type Scope } from "./memory.ts";
-import { runtime } from "./runtime/mod.ts";
+import { raiseMemlock } from "./process.ts";
+import { type Runtime, runtime } from "./runtime/mod.ts";
 
 /** Command name → number. */
 export const BPF_COMMANDS: Readonly<Record<string, number>> = Object.fromEntries(
@@ -19,6 +20,19 @@ export const BPF_COMMANDS: Readonly<Record<string, number>> = Object.fromEntries
 
 /** The kernel tells a busy verifier by EAGAIN; libbpf tries five times as well. */
 const PROG_LOAD_ATTEMPTS = 5;
+
+/** Kernels before 5.11 charge these to RLIMIT_MEMLOCK, usually 64 KiB, and answer EPERM beyond it. */
+const LOCKS_MEMORY: ReadonlySet<BpfCommand> = new Set(["BPF_MAP_CREATE", "BPF_PROG_LOAD", "BPF_BTF_LOAD"]);
+
+const lifted: WeakSet<Runtime> = new WeakSet();
+
+/** Raises the limit, once per process; whether a refused command is worth another try. */
+function liftMemlock(): boolean {
+  const rt = runtime();
+  if (lifted.has(rt)) return false;
+  lifted.add(rt);
+  return raiseMemlock();
+}
 
 /** What a field of an attribute may be: pointers also as bytes or text, which are copied to the arena for the call. */
 type Input<T> = bigint | number extends T ? T | Uint8Array | string : T;
@@ -83,6 +97,7 @@ export function callPrepared(command: BpfCommand, attr: PreparedAttr, minSize = 
   // A batch that was interrupted has moved its cursor and written its count: the caller goes on from there.
   if (command.endsWith("_BATCH")) return bpfOnce(number, attr.address, size);
   let result = bpfRaw(number, attr.address, size);
+  if (result === -EPERM && LOCKS_MEMORY.has(command) && liftMemlock()) result = bpfRaw(number, attr.address, size);
   if (command !== "BPF_PROG_LOAD") return result;
   for (let attempt = 1; result === -EAGAIN && attempt < PROG_LOAD_ATTEMPTS; attempt++) {
     result = bpfRaw(number, attr.address, size);

@@ -185,3 +185,16 @@ test("progQuery() asks again with more room", () => {
     assertEquals([progIds.length, progIds[99]], [100, 99]);
   });
 });
+
+test("mapCreate() raises the limit on locked memory when refused, once", () => {
+  const fake = new FakeRuntime();
+  let [limited, limits] = [true, 0];
+  fake.bpf("BPF_MAP_CREATE", (_, memory) => limited ? -EPERM : memory.fd());
+  fake.on("prlimit64", () => (limits++, limited = false, 0));
+  withRuntime(fake, () => {
+    using _fd = bpf.mapCreate({ map_type: 1 });
+    limited = true;
+    assertThrows(() => bpf.mapCreate({ map_type: 1 }), SyscallError, "EPERM");
+    assertEquals(limits, 1);
+  });
+});

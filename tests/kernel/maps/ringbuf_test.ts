@@ -68,7 +68,7 @@ kernelTest("`for await` sleeps until records come, and the event loop goes on", 
   }
   clearInterval(timer);
   assertEquals(seen, range(0, 7));
-  assertGreater(ticks, 10);
+  assertGreater(ticks, 1); // few in an emulated guest; a blocked loop has none
 });
 
 kernelTest("`for await` wakes up when the ring was full", NEEDS, async () => {
