@@ -125,8 +125,9 @@ class InsnContext {
   constructor(arrays: ProgramArrays, names: readonly string[], insns: readonly Insn[]) {
     this.#jited = arrays.info.nr_jited_ksyms > 0;
     this.#names = names;
-    const helpers = insns.filter((insn) => insn.code === CALL && insn.src === 0 && insn.imm !== 0);
-    // Calls of helpers are distances from this function. Reading kallsyms takes 20 ms and more.
+    const helpers = insns.filter((insn) => insn.code === CALL && insn.src !== PSEUDO.call && insn.imm !== 0);
+    // Calls of helpers are distances from this function, and calls of kfuncs too unless the machine lets them be far
+    // away. Reading kallsyms takes 20 ms and more.
     this.#callBase = helpers.length === 0 ? undefined : kernelSymbols(["__bpf_call_base"]).get("__bpf_call_base");
     const base = this.#callBase;
     this.#helpers = base === undefined ? new Map() : symbolsAt(helpers.map((insn) => base + BigInt(insn.imm)));
@@ -160,19 +161,19 @@ class InsnContext {
       const name = this.#jited ? this.#names[insn.imm] : undefined;
       return `call pc${distance < 0 ? "" : "+"}${distance}${name === undefined ? "" : `#${name}`}`;
     }
-    if (insn.src === PSEUDO.kfunc) return `call ${kernelFunctionName(insn)}#${insn.imm}`;
     const symbol = this.#callBase === undefined ? undefined : this.#helpers.get(this.#callBase + BigInt(insn.imm));
+    if (symbol?.offset === 0) return `call ${symbol.name}#${insn.imm}`;
+    if (insn.src === PSEUDO.kfunc) return `call ${kernelFunctionName(insn)}#${insn.imm}`;
     // Without the right to see addresses the kernel shows 0 in the place of every helper.
-    if (symbol === undefined || symbol.offset !== 0) return insn.imm === 0 ? "call unknown" : `call ${insn.imm}`;
-    return `call ${symbol.name}#${insn.imm}`;
+    return insn.imm === 0 ? "call unknown" : `call ${insn.imm}`;
   }
 }
 
 /** Kfuncs of vmlinux by their type; those of modules are numbered in an array that only the loader had. */
 function kernelFunctionName(insn: Insn): string {
   const btf = insn.off === 0 ? tryKernelBtf() : undefined;
-  if (btf === undefined || insn.imm <= 0 || insn.imm >= btf.typeCount) return "kfunc";
-  return btf.nameOf(insn.imm) || "kfunc";
+  const known = btf !== undefined && insn.imm > 0 && insn.imm < btf.typeCount && btf.type(insn.imm).kind === "FUNC";
+  return known ? btf.nameOf(insn.imm) : "kfunc";
 }
 
 function mapName(id: number): string | undefined {

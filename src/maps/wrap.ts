@@ -8,6 +8,7 @@ import { mapInfo } from "../syscall/bpf.ts";
 import { ArenaMap } from "./arena.ts";
 import { ArrayMap } from "./array.ts";
 import type { MapBase, MapParams } from "./base.ts";
+import { btfCodecs } from "./btf_codecs.ts";
 import { bytesCodec, u32Codec } from "./codecs.ts";
 import { CgroupArray, FdMap, ProgArray } from "./fd_map.ts";
 import { HashMap } from "./hash.ts";
@@ -60,7 +61,7 @@ const queue: Make = (fd, params, { value }) => new QueueMap(fd, params, value!);
 const storage: Make = (fd, params, { value }) => new StorageMap(fd, params, value!);
 const fdArray: Make = (fd, params) => new FdMap(fd, params);
 const ofMaps: Make = (fd, params, { key, inner }) =>
-  new MapOfMaps(fd, params, key!, (innerFd) => wrapMap(innerFd, paramsOf(innerFd), inner ?? {}));
+  new MapOfMaps(fd, params, key!, (innerFd) => wrapMap(innerFd, paramsOf(innerFd), inner ?? btfCodecs(innerFd)));
 
 /** Map type → class. Types without a row get `BpfMap`. */
 const CLASSES: Readonly<Record<number, Make>> = {
