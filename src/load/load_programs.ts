@@ -43,9 +43,27 @@ export function withSection(program: ProgramSpec, options: ProgramOptions | unde
   if (match === undefined) {
     throw new WaggleError(`Cannot load program "${program.name}": no section is called "${section}"`);
   }
-  const changed = { sectionName: section, def: match.def, target: match.target };
-  // The function may be a class instance whose fields are getters; it is not copied but extended.
-  return Object.assign(Object.create(program) as ProgramSpec, changed);
+  // Not a spread: a program read from a file is a class whose records are getters.
+  const { name, offset, linkage, hidden, insns, relocations, coreRelocations, btfId, lineRecords } = program;
+  return {
+    ...{
+      name,
+      section: program.section,
+      offset,
+      linkage,
+      hidden,
+      insns,
+      relocations,
+      coreRelocations,
+      btfId,
+      lineRecords,
+    },
+    lines: lineRecords === undefined ? program.lines : [],
+    sectionName: section,
+    def: match.def,
+    target: match.target,
+    autoload: program.autoload,
+  };
 }
 
 /** Loads a program. Throws `VerifierError` if the kernel refuses it. */

@@ -22,6 +22,8 @@ extern void bpf_rcu_read_lock(void) __ksym;
 extern void bpf_rcu_read_unlock(void) __ksym;
 extern void waggle_no_such_kfunc(int x) __ksym __weak;
 
+__u64 prog_put;
+
 SEC("tp_btf/sys_enter")
 int kfuncs(void *ctx)
 {
@@ -51,8 +53,7 @@ int returns_1_kconfig(struct __sk_buff *skb)
 SEC("socket")
 int returns_1_ksyms(struct __sk_buff *skb)
 {
-	if (!(long)&bpf_prog_put)
-		return 2;
+	prog_put = (__u64)&bpf_prog_put;
 	if (&waggle_no_such_symbol || &waggle_no_such_variable)
 		return 3;
 	return 1;
