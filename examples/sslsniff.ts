@@ -17,8 +17,9 @@ using tracer = bpf({
   },
   types: { Start: bytes(512) },
   programs: {
-    "uprobe:libssl.so.3:SSL_write"(ctx, { data, pid, comm, user, Start }) {
-      data.emit({ pid: pid(), length: ctx.arg2, outgoing: true, comm: comm(), start: user(ctx.arg1, Start) });
+    "uprobe:libssl.so.3:SSL_write"(ctx, { data, pid, comm, i32, user, Start }) {
+      const length = i32(ctx.arg2);
+      if (length > 0) data.emit({ pid: pid(), length, outgoing: true, comm: comm(), start: user(ctx.arg1, Start) });
     },
     "uprobe:libssl.so.3:SSL_read"(ctx, { reading, tid }) {
       reading.set(tid(), ctx.arg1);

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo, Server } from "node:net";
 import { kernelTest } from "../support/harness.ts";
-import { interruptExample, shell, startExample } from "./support.ts";
+import { interruptExample, shell, startExample, Waiting } from "./support.ts";
 
 /** A server on 127.0.0.1 that answers each connection with 100 bytes once it got a line, and closes it. */
 async function answering(): Promise<{ server: Server; port: number }> {
@@ -77,11 +77,13 @@ kernelTest("sslsniff prints what OpenSSL encrypts and decrypts", { needs: ["upro
       `cd ${folder}; openssl req -x509 -newkey rsa:2048 -nodes -keyout key -out cert -days 1 -subj /CN=localhost 2>/dev/null`,
     );
     using script = await startExample("sslsniff", /Ctrl-C/);
+    using server = new Waiting(`cd ${folder}; exec openssl s_server -key key -cert cert -accept ${port} -quiet`);
+    server.go();
     await shell(
-      `cd ${folder}; openssl s_server -key key -cert cert -accept ${port} -quiet >/dev/null 2>&1 & server=$!
-       for i in 1 2 3 4 5 6 7 8 9; do sleep 0.2
-         { echo secret-${port}; sleep 0.5; } | timeout 5 openssl s_client -connect localhost:${port} -quiet >/dev/null 2>&1 && break
-       done; kill $server`,
+      `for i in 1 2 3 4 5 6 7 8 9; do
+         { echo secret-${port}; sleep 0.5; } | timeout 5 openssl s_client -connect localhost:${port} -quiet -no_ign_eof && break
+         sleep 0.2
+       done`,
     );
     await script.until(new RegExp(`writes \\d+ bytes\\nsecret-${port}`));
     await script.until(new RegExp(`reads \\d+ bytes\\nsecret-${port}`));

@@ -37,18 +37,25 @@ export async function shell(command: string): Promise<string> {
 /** A process that waits for a line on its standard input before it runs `command`: its id is known before. */
 export class Waiting implements Disposable {
   readonly #child;
+  readonly #ended: Promise<void>;
 
   constructor(command: string) {
     this.#child = spawn("bash", ["-c", `read; ${command}`], { stdio: ["pipe", "ignore", "ignore"] });
+    this.#ended = new Promise((resolve) => this.#child.on("exit", () => resolve()));
   }
 
   get pid(): number {
     return this.#child.pid!;
   }
 
-  /** Lets it run. */
+  /** Lets it run. Its standard input stays open. */
   go(): void {
-    this.#child.stdin.end("\n");
+    this.#child.stdin.write("\n");
+  }
+
+  /** Waits until it has ended. */
+  end(): Promise<void> {
+    return this.#ended;
   }
 
   [Symbol.dispose](): void {
