@@ -237,8 +237,9 @@ class Parser {
       if (block.term === undefined) this.#fail(`block without terminator in "${this.#fn.name}"`, this.#at - 1);
       for (const succ of block.succs) succ.preds.push(block);
     }
+    const at = this.#at;
     for (const { inst, block, from, values, line } of this.#phis) {
-      this.#at = line;
+      this.#at = line; // for messages
       inst.args = block.preds.map((pred, i) => {
         const index = from.indexOf(pred);
         if (index < 0) this.#fail("phi without a value for a predecessor", line);
@@ -248,6 +249,6 @@ class Parser {
     for (const { inst, arg, name, line } of this.#pending) {
       inst.args[arg] = this.#values.get(name) ?? this.#fail(`unknown value ${name}`, line);
     }
-    this.#at = this.#lines.length;
+    this.#at = at;
   }
 }

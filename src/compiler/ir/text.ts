@@ -25,7 +25,7 @@ export function printFunction(fn: IrFunction): string {
 export function slotNames(slots: readonly StackSlot[]): string[] {
   const taken = new Set<string>();
   return slots.map((slot) => {
-    let name = slot.name.replaceAll(/[^A-Za-z0-9_]/g, "_") || "slot";
+    let name = slot.name.replaceAll(/[^A-Za-z0-9_.]/g, "_") || "slot";
     if (taken.has(name)) name = `${name}.${slot.index}`;
     taken.add(name);
     return name;
@@ -80,9 +80,7 @@ class Printer {
     const { op, args } = inst;
     switch (op) {
       case "phi":
-        return `phi ${
-          args.map((arg, i) => `${this.#blocks.get(block.preds[i]!) ?? "b?"} ${this.#value(arg)}`).join(", ")
-        }`;
+        return `phi ${this.#phi(args, block.preds)}`;
       case "param":
         return `param ${inst.size}`;
       case "zext":
@@ -104,6 +102,14 @@ class Printer {
       default:
         return isMemory(inst) ? this.#memory(inst) : `${op} ${this.#args(args)}`;
     }
+  }
+
+  /** In order of the blocks, so that the order of predecessors does not show. */
+  #phi(args: readonly Inst[], preds: readonly Block[]): string {
+    const order = preds.map((_, i) => i).sort((a, b) =>
+      this.#fn.blocks.indexOf(preds[a]!) - this.#fn.blocks.indexOf(preds[b]!)
+    );
+    return order.map((i) => `${this.#blocks.get(preds[i]!) ?? "b?"} ${this.#value(args[i]!)}`).join(", ");
   }
 
   #memory(inst: Inst): string {
