@@ -3,67 +3,73 @@
  * equal inputs give equal bytes. Its semantics are those of libbpf's linker (`bpftool gen object`).
  */
 import { SHT_PROGBITS, STB_LOCAL } from "../abi/elf.ts";
-import type { BtfExt } from "../btf/ext.ts";
 import { writeBtfExt } from "../btf/ext.ts";
-import { dedupBtf } from "../btf/dedup.ts";
-import type { Btf } from "../btf/btf.ts";
 import { BtfBuilder } from "../btf/write.ts";
 import type { ElfSectionDraft } from "./elf_write.ts";
 import { writeElf } from "./elf_write.ts";
-import { readLinkInput } from "./link_input.ts";
+import type { FinishedBtf } from "./link_finish.ts";
+import { finishBtf } from "./link_finish.ts";
+import { collectGarbage } from "./link_gc.ts";
+import type { LinkInput } from "./link_inputs.ts";
+import { collectObjects } from "./link_inputs.ts";
+import { internalize } from "./link_internalize.ts";
 import { Linked } from "./link_merge.ts";
+import { mergeStrings } from "./link_strings.ts";
 
-/** A file to link. */
-export interface LinkInput {
-  name: string;
-  bytes: Uint8Array;
-}
+export type { LinkInput } from "./link_inputs.ts";
+export { LinkError } from "./link_model.ts";
 
 /** What to do besides joining. */
 export interface LinkOptions {
+  /**
+   * Names that others look for. If given, all other globals become local, except programs, maps, license and struct_ops.
+   */
+  exports?: Iterable<string> | undefined;
+  /** Remove functions, variables, maps, externs and types that no program and no export needs. */
+  gcSections?: boolean | undefined;
+  /** Merge equal strings and constants in sections that allow it; true if not given. */
+  mergeStrings?: boolean | undefined;
   /** Write `.BTF` and `.BTF.ext`; true if not given. */
-  btf?: boolean;
+  btf?: boolean | undefined;
+  /** Keep of the types that only CO-RE relocations name just what relocations look at. */
+  minimizeCore?: boolean | undefined;
+  /** Reads what a thin archive refers to. */
+  readMember?: ((archive: string, name: string) => Uint8Array) | undefined;
 }
 
 export interface LinkResult {
   /** The linked object. */
   bytes: Uint8Array<ArrayBuffer>;
+  /** Names of the objects that took part, archive members as `archive(member)`. */
+  objects: string[];
   /** Externs that no input defines and that no `.ksyms` or `.kconfig` declares; the object does not load with them. */
   unresolved: string[];
-  /** What is worth a look and did not stop the link. */
-  warnings: string[];
 }
 
 /**
- * Links objects. Throws `LinkError` where they do not fit together and `FormatError` where one is broken.
+ * Links objects and archives of them. Throws `LinkError` where they do not fit together and `FormatError` where one is
+ * broken. DWARF is left out.
  *
  * @example
  * ```ts ignore
- * const { bytes } = link([{ name: "a.o", bytes: a }, { name: "b.o", bytes: b }]);
+ * const { bytes } = link([{ name: "a.o", bytes: a }, { name: "b.o", bytes: b }], { gcSections: true });
  * ```
  */
 export function link(inputs: readonly LinkInput[], options: LinkOptions = {}): LinkResult {
-  if (inputs.length === 0) throw new TypeError("Cannot link: there are no inputs");
-  const objects = inputs.map(({ name, bytes }) => readLinkInput(bytes, name));
+  const exports = new Set(options.exports);
+  const objects = collectObjects(inputs, { readMember: options.readMember, wanted: exports });
+  if (objects.length === 0) throw new TypeError("Cannot link: there are no objects");
   const linked = new Linked(objects[0]!.endian);
   for (const object of objects) linked.add(object);
   linked.assemble();
+  if (options.exports !== undefined) internalize(linked, exports);
+  if (options.gcSections === true) collectGarbage(linked, exports);
+  if (options.mergeStrings !== false) mergeStrings(linked);
+  const finished = options.btf === false
+    ? undefined
+    : finishBtf(linked, { prune: options.gcSections === true, minimizeCore: options.minimizeCore === true });
   const unresolved = linked.symbols.filter((s) => s.extern && s.declaredIn === undefined).map((s) => s.name);
-  const btf = options.btf === false ? undefined : finishBtf(linked);
-  return { bytes: writeLinked(linked, btf), unresolved, warnings: [] };
-}
-
-interface FinishedBtf {
-  btf: Btf;
-  ext: BtfExt | undefined;
-}
-
-function finishBtf(linked: Linked): FinishedBtf | undefined {
-  if (!linked.btf.present) return undefined;
-  linked.btf.finish(linked.sections, linked.symbols);
-  const ext = linked.btf.extPresent ? linked.btf.ext(linked.endian, linked.sections) : undefined;
-  const result = dedupBtf(linked.btf.builder.build("linked .BTF"), { ext });
-  return { btf: result.btf, ext: result.ext };
+  return { bytes: writeLinked(linked, finished), objects: objects.map((o) => o.name), unresolved };
 }
 
 function writeLinked(linked: Linked, finished: FinishedBtf | undefined): Uint8Array<ArrayBuffer> {

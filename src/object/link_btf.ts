@@ -197,6 +197,17 @@ export class LinkBtf {
     add(records, section.outOffset);
   }
 
+  /** New offsets for the records of a section; those for which there is none are dropped. */
+  moveRecords(section: LinkedSection, move: (offset: number) => number | undefined): void {
+    const records = this.#ext.get(section);
+    if (records === undefined) return;
+    for (const part of [records.func, records.line, records.core] as Record<string, number[]>[]) {
+      const offsets = part["insnOff"]!.map(move);
+      for (const [name, column] of Object.entries(part)) part[name] = column.filter((_, i) => offsets[i] !== undefined);
+      part["insnOff"] = offsets.filter((offset) => offset !== undefined);
+    }
+  }
+
   /** `.BTF.ext` of the result, sections in the order given. */
   ext(endian: Endian, sections: readonly LinkedSection[]): BtfExt {
     const ext: BtfExt = { endian, funcInfo: [], lineInfo: [], core: [] };

@@ -55,6 +55,18 @@ export class Linked {
     return this.#sectionsByName.get(name);
   }
 
+  removeSymbols(dead: ReadonlySet<LinkedSymbol>): void {
+    const kept = this.symbols.filter((symbol) => !dead.has(symbol));
+    this.symbols.splice(0, this.symbols.length, ...kept);
+    for (const symbol of dead) if (this.globals.get(symbol.name) === symbol) this.globals.delete(symbol.name);
+  }
+
+  removeSections(isDead: (section: LinkedSection) => boolean): void {
+    const kept = this.sections.filter((section) => !isDead(section));
+    for (const section of this.sections) if (!kept.includes(section)) this.#sectionsByName.delete(section.name);
+    this.sections.splice(0, this.sections.length, ...kept);
+  }
+
   /** Makes the contents of sections out of their pieces, gaps zeroed. */
   assemble(): void {
     for (const section of this.sections) {
