@@ -8,8 +8,9 @@ import { compile as compileInput } from "../compiler/compile.ts";
 import type { CompileFacts, GlobalDefinition, MapDefinition, PrintFormat } from "../compiler/definitions.ts";
 import type { Diagnostic } from "../errors.ts";
 import { parseBtfFile } from "../kernel/btf.ts";
+import { writeObject } from "../object/object_write.ts";
 import type { ObjectSpec } from "../object/spec.ts";
-import { readFile } from "../syscall/files.ts";
+import { readFile, writeFile } from "../syscall/files.ts";
 import type { BpfDefinition, None } from "./bpf.ts";
 import { callSite } from "./call_site.ts";
 import { MachineFacts } from "./facts.ts";
@@ -33,11 +34,30 @@ export interface CompiledScript {
   /** How to format what `print` sends, by id. */
   readonly prints: readonly PrintFormat[];
   readonly warnings: readonly Diagnostic[];
+  /** The object file: relocatable ELF. */
+  elf(): Uint8Array;
+  /** Writes the object file. Throws `SyscallError`. */
+  write(path: string): void;
 }
 
 /**
  * Compiles the kernel functions. Throws `CompileError` with every message and its place in the script. Loads nothing and
  * needs no privilege, except that formats of tracepoints are read from this machine's tracefs.
+ *
+ * @example
+ * ```ts
+ * import { compile, counter, u32 } from "../mod.ts";
+ *
+ * const object = compile({
+ *   maps: { switches: counter(u32) },
+ *   programs: {
+ *     "tp_btf:sched_switch"(ctx, { switches }) {
+ *       switches.count(ctx.next.tgid);
+ *     },
+ *   },
+ * });
+ * const bytes = object.elf(); // or object.write("switches.bpf.o")
+ * ```
  */
 export function compile<
   const M extends Readonly<Record<string, MapDefinition>> = None,
@@ -51,7 +71,8 @@ export function compile<
   using machine = new MachineFacts();
   const { input } = prepare(definition as WrittenDefinition, callSite(stack), targetFacts(machine, options));
   const { spec, prints, warnings } = compileInput(input);
-  return { spec, prints, warnings };
+  const elf = () => writeObject(spec);
+  return { spec, prints, warnings, elf, write: (path) => writeFile(path, elf()) };
 }
 
 /** The facts of the target: this machine's, changed by the options. */
