@@ -164,8 +164,8 @@ class InsnContext {
     const symbol = this.#callBase === undefined ? undefined : this.#helpers.get(this.#callBase + BigInt(insn.imm));
     if (symbol?.offset === 0) return `call ${symbol.name}#${insn.imm}`;
     if (insn.src === PSEUDO.kfunc) return `call ${kernelFunctionName(insn)}#${insn.imm}`;
-    // Without the right to see addresses the kernel shows 0 in the place of every helper.
-    return insn.imm === 0 ? "call unknown" : `call ${insn.imm}`;
+    // Without the right to see addresses the kernel shows 0 in the place of every helper. Tail calls keep their number.
+    return insn.imm === 0 ? "call unknown" : formatInsn(insn, { style: "kernel" });
   }
 }
 
