@@ -59,12 +59,23 @@ export function formatDiagnostic({ code, text, loc, notes }: Diagnostic): string
   else {
     const number = String(loc.line);
     const gutter = " ".repeat(number.length);
-    const before = loc.lineText.slice(0, loc.column - 1).replace(/[^\t]/g, " ");
+    const { text: line, column, length } = excerpt(loc);
+    const before = line.slice(0, column).replace(/[^\t]/g, " ");
     lines.push(`${loc.file}:${loc.line}:${loc.column}: error ${code}: ${text}`);
-    lines.push(`  ${number} | ${loc.lineText}`, `  ${gutter} | ${before}${"^".repeat(Math.max(1, loc.length))}`);
+    lines.push(`  ${number} | ${line}`, `  ${gutter} | ${before}${"^".repeat(length)}`);
   }
   for (const note of notes) lines.push(`  note: ${note}`);
   return lines.join("\n");
+}
+
+/** Minified code is one long line: shows the part around the mistake. `column` counts from 0 in the excerpt. */
+function excerpt({ lineText, column, length }: SourceLocation): { text: string; column: number; length: number } {
+  const width = 140;
+  if (lineText.length <= width) return { text: lineText, column: column - 1, length: Math.max(1, length) };
+  const from = Math.max(0, column - 1 - 50);
+  const to = Math.min(lineText.length, from + width);
+  const [head, tail] = [from > 0 ? "…" : "", to < lineText.length ? "…" : ""];
+  return { text: head + lineText.slice(from, to) + tail, column: column - 1 - from + head.length, length: Math.max(1, Math.min(length, to - column + 1)) };
 }
 
 /** `did you mean …?` as a note; none if nothing is near. */
