@@ -10,11 +10,10 @@ import { SyscallError } from "../errors.ts";
 import { fdById, mapInfo } from "../syscall/bpf_object.ts";
 import { tryKernelBtf } from "./btf.ts";
 import { BtfCache } from "./btf_objects.ts";
-import { kernelSymbols } from "./kallsyms.ts";
+import { calledFunctions } from "./helper_addresses.ts";
 import { type ObjectRef, openObject } from "./object_ref.ts";
 import { type LineRecord, type ProgramArrays, programArrays } from "./program_arrays.ts";
 import { hex, type ProgramDetails, programDetails } from "./program_details.ts";
-import { type SymbolAt, symbolsAt } from "./symbols_at.ts";
 
 /** A place in the source of a program. */
 export interface SourceLine {
@@ -118,19 +117,14 @@ const PSEUDO = { call: 1, kfunc: 2, mapId: 1, mapValue: 2, btfId: 3, function: 4
 class InsnContext {
   readonly #jited: boolean;
   readonly #names: readonly string[];
-  readonly #helpers: Map<bigint, SymbolAt>;
-  readonly #callBase: bigint | undefined;
+  readonly #called: ReadonlyMap<number, string | undefined>;
   readonly #maps: Map<number, string | undefined> = new Map();
 
   constructor(arrays: ProgramArrays, names: readonly string[], insns: readonly Insn[]) {
     this.#jited = arrays.info.nr_jited_ksyms > 0;
     this.#names = names;
-    const helpers = insns.filter((insn) => insn.code === CALL && insn.src !== PSEUDO.call && insn.imm !== 0);
-    // Calls of helpers are distances from this function, and calls of kfuncs too unless the machine lets them be far
-    // away. Reading kallsyms takes 20 ms and more.
-    this.#callBase = helpers.length === 0 ? undefined : kernelSymbols(["__bpf_call_base"]).get("__bpf_call_base");
-    const base = this.#callBase;
-    this.#helpers = base === undefined ? new Map() : symbolsAt(helpers.map((insn) => base + BigInt(insn.imm)));
+    const calls = insns.filter((insn) => insn.code === CALL && insn.src !== PSEUDO.call && insn.imm !== 0);
+    this.#called = calls.length === 0 ? new Map() : calledFunctions(calls.map((insn) => insn.imm));
   }
 
   text(insn: Insn): string {
@@ -161,8 +155,9 @@ class InsnContext {
       const name = this.#jited ? this.#names[insn.imm] : undefined;
       return `call pc${distance < 0 ? "" : "+"}${distance}${name === undefined ? "" : `#${name}`}`;
     }
-    const symbol = this.#callBase === undefined ? undefined : this.#helpers.get(this.#callBase + BigInt(insn.imm));
-    if (symbol?.offset === 0) return `call ${symbol.name}#${insn.imm}`;
+    // Helpers, and kfuncs too unless the machine lets them be far away.
+    const name = this.#called.get(insn.imm);
+    if (name !== undefined) return `call ${name}#${insn.imm}`;
     if (insn.src === PSEUDO.kfunc) return `call ${kernelFunctionName(insn)}#${insn.imm}`;
     // Without the right to see addresses the kernel shows 0 in the place of every helper. Tail calls keep their number.
     return insn.imm === 0 ? "call unknown" : formatInsn(insn, { style: "kernel" });

@@ -141,7 +141,7 @@ kernelTest("`listMaps()` says what bpftool says", { needs: ["tool:bpftool"] }, (
   }
   assertEquals(mapDetails({ fd: globals.maps.get(".rodata")!.fd.number }).frozen, true);
   const slots = calls.maps.values().next().value!;
-  assertEquals(mapDetails({ fd: slots.fd.number }).ownerProgramType, "sched_cls");
+  assertEquals(mapDetails({ fd: slots.fd.number }).ownerProgramType, "socket_filter");
 });
 
 kernelTest("`mapDetails()` hashes the contents of a frozen array", { needs: ["kernel:6.18"] }, async () => {
