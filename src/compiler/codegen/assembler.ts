@@ -1,7 +1,7 @@
 /** Writes instructions as bytes, with what has to be recorded beside them: relocations, CO-RE records, source lines. */
 import { BPF_K, BPF_X, LDIMM64 } from "../../asm/opcodes.ts";
 import type { CoreRelocation, LineInfo, Relocation } from "../../object/spec.ts";
-import { KnownConstants } from "./known_constants.ts";
+import { KnownValues } from "./known_values.ts";
 import type { CoreRecord, SourcePosition } from "../ir/ir.ts";
 
 /**
@@ -20,7 +20,7 @@ export class Assembler {
   readonly relocations: CodeRelocation[] = [];
   readonly coreRelocations: CoreRelocation[] = [];
   readonly lines: LineInfo[] = [];
-  readonly constants: KnownConstants = new KnownConstants();
+  readonly values: KnownValues = new KnownValues();
   #pos: SourcePosition | undefined;
 
   /** The source position of what follows; unknown positions keep the last one. */
@@ -42,7 +42,7 @@ export class Assembler {
     this.#view.setInt16(at + 2, off, true);
     this.#view.setInt32(at + 4, imm, true);
     this.length++;
-    this.constants.after(code, dst, src, off, imm);
+    this.values.after(code, dst, src, off, imm);
   }
 
   /** An instruction with a register or, if `src` is negative, an immediate as its right operand. */

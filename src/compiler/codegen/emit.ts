@@ -75,7 +75,7 @@ class Emitter {
     const kept = blocks.filter((block, i) => i === 0 || this.#target(block) === block);
     kept.forEach((block, i) => {
       this.#starts[block.index] = this.#asm.length;
-      if (block.preds.length !== 1 || block.preds[0] !== kept[i - 1]) this.#asm.constants.reset();
+      if (block.preds.length !== 1 || block.preds[0] !== kept[i - 1]) this.#asm.values.reset();
       this.#number = this.#allocation.intervals.blockStart[block.index]!;
       for (const inst of block.insts) {
         this.#asm.at(inst.pos);
@@ -161,7 +161,7 @@ class Emitter {
   }
 
   #mov(to: number, from: number): void {
-    if (to !== from) this.#asm.insn(BPF_ALU64 | ALU_OPS.mov.op | 0x08, to, from, 0, 0);
+    if (!this.#asm.values.same(to, from)) this.#asm.insn(BPF_ALU64 | ALU_OPS.mov.op | 0x08, to, from, 0, 0);
   }
 
   #alu(inst: LirInst): void {
@@ -217,7 +217,7 @@ class Emitter {
   }
 
   #immediate(dst: number, value: bigint, core: LirInst["core"]): void {
-    if (core === undefined && this.#asm.constants.get(dst) === value) return;
+    if (core === undefined && this.#asm.values.holds(dst, value)) return;
     this.#asm.core(core);
     // 64-bit places for what may be patched to 64 bits; clang does the same.
     const long = core !== undefined && (core.kind === "ENUMVAL_VALUE" || core.kind.startsWith("TYPE_ID"));
@@ -230,10 +230,10 @@ class Emitter {
 
   /** A 64-bit constant: two slots, or one if a register holds it. */
   #long(dst: number, value: bigint, patched: boolean): void {
-    const holder = patched ? undefined : this.#asm.constants.find(value);
+    const holder = patched ? undefined : this.#asm.values.find(value);
     if (holder !== undefined) return this.#mov(dst, holder);
     this.#asm.imm64(dst, value);
-    if (!patched) this.#asm.constants.set(dst, value);
+    if (!patched) this.#asm.values.setConstant(dst, value);
   }
 
   #memory(inst: LirInst): void {
@@ -275,7 +275,7 @@ class Emitter {
     this.#test(inst, inst.cond);
     this.#moves([{ to: dst, from: this.#place(inst.d) }]);
     this.#asm.patch(jump, this.#asm.length);
-    this.#asm.constants.set(dst, undefined);
+    this.#asm.values.forget(dst);
   }
 
   #call(inst: LirInst): void {
