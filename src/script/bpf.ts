@@ -76,7 +76,11 @@ export function bpf<
   // The stack is taken here, in this function's own frame: see call_site.ts.
   const { stack } = new Error();
   using facts = new MachineFacts();
-  const { input, hooks } = prepare(definition as WrittenDefinition, callSite(stack), facts);
+  const { input, hooks } = prepare(
+    definition as WrittenDefinition,
+    callSite(stack, Object.keys(definition.programs)),
+    facts,
+  );
   const output = compile(input);
   const object = loadObject(output.spec, options);
   try {

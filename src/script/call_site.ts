@@ -9,16 +9,26 @@ import { tryReadText } from "../syscall/files.ts";
 /** Sources larger than this are bundles or data, and reading positions from them helps nobody. */
 const LARGEST_SOURCE = 4 << 20;
 
+/** Frames looked at; engines print ten. */
+const DEEPEST = 10;
+
 /**
- * The site of the call of the function that made `stack` (by `new Error().stack`, in its own body: JavaScriptCore
- * leaves out frames of tail calls, and Bun makes tail calls of `const x = f(); return x`). Undefined where the stack
- * has no file position or the file cannot be read.
+ * The site of the call of the function that made `stack` (by `new Error().stack`, in its own body): the innermost frame
+ * above it whose file has all of `keys` in its text. The frame right above is not always the caller's: JavaScriptCore
+ * leaves out frames of tail calls, `() => bpf({...})` is one, and Bun makes more of them (`const x = f(); return x`).
+ * Undefined where no frame has such a file that can be read.
  */
-export function callSite(stack: string | undefined): CallSite | undefined {
-  const at = framePosition(stack ?? "", 1);
-  if (at === undefined) return undefined;
-  const fileText = tryReadText(at.file);
-  return fileText === undefined || fileText.length > LARGEST_SOURCE ? undefined : { ...at, fileText };
+export function callSite(stack: string | undefined, keys: readonly string[]): CallSite | undefined {
+  const looked = new Set<string>();
+  for (let depth = 1; depth < DEEPEST; depth++) {
+    const at = framePosition(stack ?? "", depth);
+    if (at === undefined || looked.has(at.file)) continue;
+    looked.add(at.file);
+    const fileText = tryReadText(at.file);
+    if (fileText === undefined || fileText.length > LARGEST_SOURCE) continue;
+    if (keys.every((key) => fileText.includes(key))) return { ...at, fileText };
+  }
+  return undefined;
 }
 
 /** File, line and column of the frame `depth` in a printed stack (0 is the innermost). Both are 1-based. */

@@ -69,7 +69,11 @@ export function compile<
   // The stack is taken here, in this function's own frame: see call_site.ts.
   const { stack } = new Error();
   using machine = new MachineFacts();
-  const { input } = prepare(definition as WrittenDefinition, callSite(stack), targetFacts(machine, options));
+  const { input } = prepare(
+    definition as WrittenDefinition,
+    callSite(stack, Object.keys(definition.programs)),
+    targetFacts(machine, options),
+  );
   const { spec, prints, warnings } = compileInput(input);
   const elf = () => writeObject(spec);
   return { spec, prints, warnings, elf, write: (path) => writeFile(path, elf()) };

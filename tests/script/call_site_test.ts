@@ -22,14 +22,18 @@ test("framePosition() reads stacks of both runtimes", () => {
 });
 
 /** Stands for `bpf`. */
-function called(): ReturnType<typeof callSite> {
-  const site = callSite(new Error().stack);
+function called(keys: readonly string[]): ReturnType<typeof callSite> {
+  const site = callSite(new Error().stack, keys);
   return site;
 }
 
 test("callSite() finds the file and position of the caller", () => {
-  const site = called(); // the position
+  const site = called(["xdp:some-key"]); // the position
   assert(site !== undefined && site.file.endsWith("call_site_test.ts"));
-  assert(site.fileText.split("\n")[site.line - 1]!.includes("called(); // the position"));
-  assertEquals(callSite("Error\n    at a (/no/such/file.ts:1:1)\n    at /no/such/file.ts:1:1"), undefined);
+  assert(site.fileText.split("\n")[site.line - 1]!.includes("; // the position"));
+  // A tail call: JavaScriptCore drops the frame of the arrow function.
+  const through = (() => called(["xdp:other-key"]))();
+  assert(through !== undefined && through.file.endsWith("call_site_test.ts"));
+  assertEquals(called([`no file has ${Math.random()}`]), undefined);
+  assertEquals(callSite("Error\n    at a (/no/such/file.ts:1:1)\n    at /no/such/file.ts:1:1", []), undefined);
 });
