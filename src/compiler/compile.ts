@@ -39,7 +39,12 @@ export function lowerAll(input: CompileInput, diagnostics: Diagnostics): Module 
   return module;
 }
 
-function generate(fn: IrFunction, module: Module, diagnostics: Diagnostics, options: CompileOptions): Compiled | undefined {
+function generate(
+  fn: IrFunction,
+  module: Module,
+  diagnostics: Diagnostics,
+  options: CompileOptions,
+): Compiled | undefined {
   const program = module.input.programs.find((candidate) => candidate.name === fn.name);
   const { params } = fn;
   try {

@@ -37,7 +37,9 @@ export class Diagnostics {
 
   /** Forgets what was said since `mark`: the function is lowered again with better knowledge. */
   rollback(mark: { errors: number; warnings: number }): void {
-    for (const gone of [...this.errors.splice(mark.errors), ...this.warnings.splice(mark.warnings)]) this.#seen.delete(identity(gone));
+    for (const gone of [...this.errors.splice(mark.errors), ...this.warnings.splice(mark.warnings)]) {
+      this.#seen.delete(identity(gone));
+    }
   }
 
   #add(list: Diagnostic[], diagnostic: Diagnostic): void {
@@ -75,7 +77,11 @@ function excerpt({ lineText, column, length }: SourceLocation): { text: string; 
   const from = Math.max(0, column - 1 - 50);
   const to = Math.min(lineText.length, from + width);
   const [head, tail] = [from > 0 ? "…" : "", to < lineText.length ? "…" : ""];
-  return { text: head + lineText.slice(from, to) + tail, column: column - 1 - from + head.length, length: Math.max(1, Math.min(length, to - column + 1)) };
+  return {
+    text: head + lineText.slice(from, to) + tail,
+    column: column - 1 - from + head.length,
+    length: Math.max(1, Math.min(length, to - column + 1)),
+  };
 }
 
 /** `did you mean …?` as a note; none if nothing is near. */

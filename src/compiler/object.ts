@@ -4,7 +4,15 @@
  */
 import { BtfBuilder } from "../btf/write.ts";
 import { matchSection } from "../object/section_name.ts";
-import type { CoreRelocation, ExternSpec, FunctionSpec, MapSpec, ObjectSpec, ProgramSpec, Relocation } from "../object/spec.ts";
+import type {
+  CoreRelocation,
+  ExternSpec,
+  FunctionSpec,
+  MapSpec,
+  ObjectSpec,
+  ProgramSpec,
+  Relocation,
+} from "../object/spec.ts";
 import { bytes } from "../bytes/composites.ts";
 import type { Layout } from "../bytes/layout.ts";
 import type { MapDefinition, ProgramSource } from "./definitions.ts";
@@ -48,7 +56,10 @@ export function buildObject(module: Module, types: ObjectTypes, functions: reado
   const externs = addExterns(module, types);
   const btf = builder.build(`${input.name}: BTF`);
   const placeOf = (name: string): { section: string; offset: number } => placed.get(name)!;
-  const specs = functions.map((fn): { spec: FunctionSpec; fn: Compiled } => ({ spec: functionSpec(fn, placeOf, btfIds.get(fn.name)!), fn }));
+  const specs = functions.map((fn): { spec: FunctionSpec; fn: Compiled } => ({
+    spec: functionSpec(fn, placeOf, btfIds.get(fn.name)!),
+    fn,
+  }));
   return {
     name: identifier(input.name),
     endian: "little",
@@ -108,7 +119,10 @@ function place(functions: readonly Compiled[]): Map<string, { section: string; o
 /** `int name(void *ctx, …)`. */
 function addFunction({ builder, layouts }: ObjectTypes, { name, params, program }: Compiled): number {
   const word = layouts.int(8, false);
-  const list = Array.from({ length: params }, (_, i) => i === 0 ? { name: "ctx", type: layouts.pointer(0) } : { name: `a${i}`, type: word });
+  const list = Array.from(
+    { length: params },
+    (_, i) => i === 0 ? { name: "ctx", type: layouts.pointer(0) } : { name: `a${i}`, type: word },
+  );
   const result = program === undefined ? word : layouts.int(4, true);
   const proto = builder.add({ kind: "FUNC_PROTO", name: "", type: result, params: list });
   return builder.add({ kind: "FUNC", name, type: proto, linkage: program === undefined ? "static" : "global" });
@@ -124,11 +138,20 @@ function addExterns(module: Module, { builder, kernel }: ObjectTypes): ExternSpe
     const btfId = builder.add({ kind: "FUNC", name, type: proto, linkage: "extern" });
     return { name, kind: "ksym_func", weak: false, btfId, size: 0, offset: 0, typeless: false };
   });
-  builder.add({ kind: "DATASEC", name: ".ksyms", size: 0, vars: externs.map((e) => ({ type: e.btfId, offset: 0, size: 0 })) });
+  builder.add({
+    kind: "DATASEC",
+    name: ".ksyms",
+    size: 0,
+    vars: externs.map((e) => ({ type: e.btfId, offset: 0, size: 0 })),
+  });
   return externs;
 }
 
-function functionSpec({ name, section, program, code }: Compiled, placeOf: (name: string) => { section: string; offset: number }, btfId: number): FunctionSpec {
+function functionSpec(
+  { name, section, program, code }: Compiled,
+  placeOf: (name: string) => { section: string; offset: number },
+  btfId: number,
+): FunctionSpec {
   const relocations: Relocation[] = placeFunctions(code.relocations as readonly CodeRelocation[], placeOf);
   const coreRelocations: CoreRelocation[] = code.coreRelocations;
   return {
@@ -147,6 +170,11 @@ function functionSpec({ name, section, program, code }: Compiled, placeOf: (name
 
 function programSpec(spec: FunctionSpec, program: ProgramSource): ProgramSpec {
   const match = matchSection(program.section);
-  return { ...spec, sectionName: program.section.replace(/^\?/, ""), def: match?.def, target: match?.target ?? "", autoload: match?.autoload ?? true };
+  return {
+    ...spec,
+    sectionName: program.section.replace(/^\?/, ""),
+    def: match?.def,
+    target: match?.target ?? "",
+    autoload: match?.autoload ?? true,
+  };
 }
-

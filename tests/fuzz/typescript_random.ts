@@ -10,7 +10,9 @@ interface Int {
   readonly signed: boolean;
 }
 
-const TYPES: readonly Int[] = [8, 16, 32, 64, 64, 64].flatMap((bits) => [true, false].map((signed): Int => ({ bits: bits as Int["bits"], signed })));
+const TYPES: readonly Int[] = [8, 16, 32, 64, 64, 64].flatMap((bits) =>
+  [true, false].map((signed): Int => ({ bits: bits as Int["bits"], signed }))
+);
 const U64: Int = { bits: 64, signed: false };
 const I64: Int = { bits: 64, signed: true };
 
@@ -73,12 +75,17 @@ class Generator {
     const steps = this.#steps(3 + this.#next(5), 3);
     const result = this.#int(I64, 3);
     const casts = TYPES.map(name).join(", ").split(", ").filter((cast, i, all) => all.indexOf(cast) === i);
-    const text = `(ctx, { ${[...casts, ...GLOBALS].join(", ")} }) => {\n${steps.map((step) => step.text).join("\n")}\nreturn ${result.text};\n}`;
+    const text = `(ctx, { ${[...casts, ...GLOBALS].join(", ")} }) => {\n${
+      steps.map((step) => step.text).join("\n")
+    }\nreturn ${result.text};\n}`;
     return {
       text,
       globals: GLOBALS,
       run: (words) => {
-        const env: Env = new Map([...words.map((word, i) => [`ctx.arg${i}`, BigInt.asUintN(64, word)] as const), ...GLOBALS.map((global) => [global, 0n] as const)]);
+        const env: Env = new Map([
+          ...words.map((word, i) => [`ctx.arg${i}`, BigInt.asUintN(64, word)] as const),
+          ...GLOBALS.map((global) => [global, 0n] as const),
+        ]);
         const exit = runAll(steps, env);
         const value = typeof exit === "object" ? exit.result : result.value(env);
         return { result: BigInt.asIntN(64, value), globals: GLOBALS.map((global) => env.get(global)!) };
@@ -127,8 +134,33 @@ class Generator {
       const source = this.#pick(["ctx.arg0", "ctx.arg1", "ctx.arg2", ...GLOBALS]);
       return this.#cast(type, { text: source, value: (env) => env.get(source)! });
     }
-    const constant = wrap(this.#pick([0n, 1n, 2n, 3n, 7n, 10n, 63n, 64n, 100n, 255n, 256n, 1000n, 65535n, 1n << 31n, 1n << 32n, (1n << 53n) - 1n, -1n, -2n, -100n]), type);
-    const literal = constant > BigInt(Number.MAX_SAFE_INTEGER) || constant < -BigInt(Number.MAX_SAFE_INTEGER) ? `${constant}n` : String(constant);
+    const constant = wrap(
+      this.#pick([
+        0n,
+        1n,
+        2n,
+        3n,
+        7n,
+        10n,
+        63n,
+        64n,
+        100n,
+        255n,
+        256n,
+        1000n,
+        65535n,
+        1n << 31n,
+        1n << 32n,
+        (1n << 53n) - 1n,
+        -1n,
+        -2n,
+        -100n,
+      ]),
+      type,
+    );
+    const literal = constant > BigInt(Number.MAX_SAFE_INTEGER) || constant < -BigInt(Number.MAX_SAFE_INTEGER)
+      ? `${constant}n`
+      : String(constant);
     return this.#cast(type, { text: literal, value: () => constant });
   }
 
@@ -186,12 +218,18 @@ class Generator {
   #unary(type: Int, depth: number): Node {
     const a = this.#int(type, depth - 1);
     const op = this.#pick(["-", "~"]);
-    return this.#cast(type, { text: `(${op} ${a.text})`, value: (env) => wrap(op === "-" ? -a.value(env) : ~a.value(env), type) });
+    return this.#cast(type, {
+      text: `(${op} ${a.text})`,
+      value: (env) => wrap(op === "-" ? -a.value(env) : ~a.value(env), type),
+    });
   }
 
   #conditional(type: Int, depth: number): Node {
     const [test, a, b] = [this.#condition(depth - 1), this.#int(type, depth - 1), this.#int(type, depth - 1)];
-    return { text: `(${test.text} ? ${a.text} : ${b.text})`, value: (env) => test.value(env) !== 0n ? a.value(env) : b.value(env) };
+    return {
+      text: `(${test.text} ? ${a.text} : ${b.text})`,
+      value: (env) => test.value(env) !== 0n ? a.value(env) : b.value(env),
+    };
   }
 
   /** `a || b` and `a && b` of numbers give one of them. */
@@ -210,7 +248,11 @@ class Generator {
     if (depth > 0 && this.#next(3) === 0) {
       const [a, b] = [this.#condition(depth - 1), this.#condition(depth - 1)];
       const op = this.#pick(["&&", "||"]);
-      return { text: `(${a.text} ${op} ${b.text})`, value: (env) => op === "&&" ? (a.value(env) !== 0n ? b.value(env) : 0n) : a.value(env) !== 0n ? 1n : b.value(env) };
+      return {
+        text: `(${a.text} ${op} ${b.text})`,
+        value: (env) =>
+          op === "&&" ? (a.value(env) !== 0n ? b.value(env) : 0n) : a.value(env) !== 0n ? 1n : b.value(env),
+      };
     }
     if (this.#next(6) === 0) {
       const a = this.#condition(Math.max(0, depth - 1));
@@ -221,7 +263,19 @@ class Generator {
     const op = this.#pick(["<", "<=", ">", ">=", "===", "!=="]);
     const value = (env: Env): bigint => {
       const [x, y] = [a.value(env), b.value(env)];
-      return (op === "<" ? x < y : op === "<=" ? x <= y : op === ">" ? x > y : op === ">=" ? x >= y : op === "===" ? x === y : x !== y) ? 1n : 0n;
+      return (op === "<"
+          ? x < y
+          : op === "<="
+          ? x <= y
+          : op === ">"
+          ? x > y
+          : op === ">="
+          ? x >= y
+          : op === "==="
+          ? x === y
+          : x !== y)
+        ? 1n
+        : 0n;
     };
     return { text: `(${a.text} ${op} ${b.text})`, value };
   }
@@ -230,7 +284,10 @@ class Generator {
   #variable(type: Int, depth: number): Node {
     const a = this.#int(type, Math.max(0, depth));
     const mask = this.#cast(type, { text: "ctx.arg1", value: (env) => env.get("ctx.arg1")! });
-    return this.#cast(type, { text: `(${a.text} ^ ${mask.text})`, value: (env) => wrap(a.value(env) ^ mask.value(env), type) });
+    return this.#cast(type, {
+      text: `(${a.text} ^ ${mask.text})`,
+      value: (env) => wrap(a.value(env) ^ mask.value(env), type),
+    });
   }
 
   // Statements
@@ -282,7 +339,20 @@ class Generator {
     const { name: variable, type } = this.#pick(this.#variables);
     const value = this.#int(type, 2);
     const op = this.#pick(["", "", "+", "-", "^", "|", "&", "*"]);
-    const compute = (old: bigint, by: bigint): bigint => op === "" ? by : op === "+" ? old + by : op === "-" ? old - by : op === "^" ? old ^ by : op === "|" ? old | by : op === "&" ? old & by : old * by;
+    const compute = (old: bigint, by: bigint): bigint =>
+      op === ""
+        ? by
+        : op === "+"
+        ? old + by
+        : op === "-"
+        ? old - by
+        : op === "^"
+        ? old ^ by
+        : op === "|"
+        ? old | by
+        : op === "&"
+        ? old & by
+        : old * by;
     return {
       text: `${variable} ${op}= ${value.text};`,
       run: (env) => {
@@ -351,9 +421,15 @@ class Generator {
   #switch(depth: number): Step {
     const value = this.#int(U64, 2);
     const masked = `(${value.text} & 3)`;
-    const cases = [0n, 1n, 2n].map((constant) => ({ constant, body: this.#steps(1, depth - 1), falls: this.#next(3) === 0 }));
+    const cases = [0n, 1n, 2n].map((constant) => ({
+      constant,
+      body: this.#steps(1, depth - 1),
+      falls: this.#next(3) === 0,
+    }));
     const rest = this.#steps(1, depth - 1);
-    const text = cases.map(({ constant, body, falls }) => `case ${constant}:\n${blockOf(body)}${falls ? "" : "\nbreak;"}`).join("\n");
+    const text = cases.map(({ constant, body, falls }) =>
+      `case ${constant}:\n${blockOf(body)}${falls ? "" : "\nbreak;"}`
+    ).join("\n");
     return {
       text: `switch (${masked}) {\n${text}\ndefault:\n${blockOf(rest)}\n}`,
       run: (env) => {
@@ -395,6 +471,22 @@ export function randomProgram(seed: number): RandomProgram {
 /** Arguments that meet the corners: small, large, negative. */
 export function randomWords(seed: number): bigint[] {
   const next = random(seed ^ 0x5eed);
-  const corners = [0n, 1n, 2n, 5n, 63n, 64n, 255n, 1n << 31n, 1n << 32n, 1n << 63n, (1n << 64n) - 1n, (1n << 63n) - 1n, (1n << 64n) - 5n];
-  return [0, 1, 2].map(() => next(2) === 0 ? corners[next(corners.length)]! : (BigInt(next(2 ** 31)) << 32n) | BigInt(next(2 ** 31)));
+  const corners = [
+    0n,
+    1n,
+    2n,
+    5n,
+    63n,
+    64n,
+    255n,
+    1n << 31n,
+    1n << 32n,
+    1n << 63n,
+    (1n << 64n) - 1n,
+    (1n << 63n) - 1n,
+    (1n << 64n) - 5n,
+  ];
+  return [0, 1, 2].map(() =>
+    next(2) === 0 ? corners[next(corners.length)]! : (BigInt(next(2 ** 31)) << 32n) | BigInt(next(2 ** 31))
+  );
 }

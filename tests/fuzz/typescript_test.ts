@@ -20,7 +20,11 @@ function check(seed: number, text: string): void {
     const wanted = run(words);
     const { result, machine } = runInVm(output, words);
     const after = new BigUint64Array(machine.contents(".bss").slice().buffer);
-    assertEquals({ result, globals: [...after] }, { result: wanted.result, globals: wanted.globals }, `seed ${seed}, words ${words.join(", ")}:\n${text}`);
+    assertEquals(
+      { result, globals: [...after] },
+      { result: wanted.result, globals: wanted.globals },
+      `seed ${seed}, words ${words.join(", ")}:\n${text}`,
+    );
   }
 }
 

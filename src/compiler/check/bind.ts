@@ -38,7 +38,12 @@ const JS_HINTS: Readonly<Record<string, string>> = {
   Set: "declare a hash under `maps`",
 };
 
-export type Report = (code: string, text: string, node: { start: number; end: number }, notes?: readonly string[]) => void;
+export type Report = (
+  code: string,
+  text: string,
+  node: { start: number; end: number },
+  notes?: readonly string[],
+) => void;
 
 export interface Bindings {
   /** By identifier (uses and declarations alike). */
@@ -85,7 +90,9 @@ class Binder {
   run(func: Func): Bindings {
     for (const { target, init } of func.params) {
       this.#declare(target, "parameter", false);
-      if (init !== undefined) this.#report("parameter-default", "a parameter of a kernel function has no default", init);
+      if (init !== undefined) {
+        this.#report("parameter-default", "a parameter of a kernel function has no default", init);
+      }
     }
     this.#scope = this.#functionScope = new Scope(this.#scope);
     this.#statements(func.body.body);
@@ -97,7 +104,8 @@ class Binder {
       const { names } = scope;
       const existing = names.get(pattern.name);
       // `var x` twice is one variable.
-      const symbol = existing ?? { name: pattern.name, kind, constant, reassigned: false, mutated: false, hoisted: false, uses: 0 };
+      const symbol = existing ??
+        { name: pattern.name, kind, constant, reassigned: false, mutated: false, hoisted: false, uses: 0 };
       names.set(pattern.name, symbol);
       this.#symbols.set(pattern, symbol);
       return;
@@ -163,7 +171,12 @@ class Binder {
     for (const { target, init } of decl.decls) {
       this.#maybe(init);
       const isVar = decl.kind === "var";
-      this.#declare(target, "variable", decl.kind === "const" || decl.kind === "using", isVar ? this.#functionScope : this.#scope);
+      this.#declare(
+        target,
+        "variable",
+        decl.kind === "const" || decl.kind === "using",
+        isVar ? this.#functionScope : this.#scope,
+      );
       if (isVar && this.#scope !== this.#functionScope) this.#hoist(target);
     }
   }
@@ -176,7 +189,9 @@ class Binder {
       for (const loop of this.#loops) loop.add(symbol);
       return;
     }
-    for (const item of target.type === "ObjectPattern" ? target.props : target.elements) if (item !== undefined) this.#hoist(item.target);
+    for (const item of target.type === "ObjectPattern" ? target.props : target.elements) {
+      if (item !== undefined) this.#hoist(item.target);
+    }
   }
 
   #loop(stmt: Extract<Stmt, { type: "For" | "ForOf" | "While" | "DoWhile" }>): void {
@@ -229,8 +244,9 @@ class Binder {
         this.#expr(expr.then);
         return this.#expr(expr.else);
       case "Assign":
-        if (expr.target.type === "ObjectPattern" || expr.target.type === "ArrayPattern") this.#assignPattern(expr.target);
-        else {
+        if (expr.target.type === "ObjectPattern" || expr.target.type === "ArrayPattern") {
+          this.#assignPattern(expr.target);
+        } else {
           this.#expr(expr.target);
           this.#assign(expr.target);
         }
@@ -261,7 +277,9 @@ class Binder {
 
   #jsGlobal(ident: Ident): Symbol | undefined {
     const { name } = ident;
-    if (JS_GLOBALS.has(name)) return { name, kind: "js", constant: true, reassigned: false, mutated: false, hoisted: false, uses: 0 };
+    if (JS_GLOBALS.has(name)) {
+      return { name, kind: "js", constant: true, reassigned: false, mutated: false, hoisted: false, uses: 0 };
+    }
     const available = new Set(this.#known);
     const notes = available.has(name)
       ? [`take it from the second parameter: (ctx, { ${name} })`]
@@ -271,7 +289,12 @@ class Binder {
         ...didYouMean(name, [...this.#scope.visible(), ...available]),
         "a value of the script goes under `globals`, a function under `functions`, a map under `maps`; take it from the second parameter",
       ];
-    this.#report("free-identifier", `\`${name}\` is not visible here: a kernel function can use its two parameters and nothing else`, ident, notes);
+    this.#report(
+      "free-identifier",
+      `\`${name}\` is not visible here: a kernel function can use its two parameters and nothing else`,
+      ident,
+      notes,
+    );
     return undefined;
   }
 
@@ -297,7 +320,9 @@ class Binder {
     }
     const symbol = target.type === "Ident" ? this.#symbols.get(target) : undefined;
     if (symbol === undefined) return;
-    if (symbol.constant) this.#report("assign-const", `\`${symbol.name}\` is a constant`, target, ["declare it with `let`"]);
+    if (symbol.constant) {
+      this.#report("assign-const", `\`${symbol.name}\` is a constant`, target, ["declare it with `let`"]);
+    }
     symbol.reassigned = true;
     for (const loop of this.#loops) loop.add(symbol);
   }

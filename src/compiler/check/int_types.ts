@@ -61,7 +61,9 @@ export function resultType(op: string, a: IntType, b: IntType, constant?: bigint
         ? intType(Math.max(1, a.bits - typeOfConstant(constant).bits + 1), false)
         : intType(a.bits + spare(a, signed), signed);
     case "%":
-      return !signed && constant !== undefined && constant > 0n ? intType(typeOfConstant(constant - 1n).bits, false) : intType(a.bits + spare(a, signed), signed);
+      return !signed && constant !== undefined && constant > 0n
+        ? intType(typeOfConstant(constant - 1n).bits, false)
+        : intType(a.bits + spare(a, signed), signed);
     case "&":
       return bitAnd(a, b);
     case "|":

@@ -46,7 +46,8 @@ export class KernelTypes {
   /** Any type by name, for `as` and `sizeof`. `struct sock` and `sock` mean the same. */
   named(name: string): number | undefined {
     const bare = name.replace(/^(struct|union|enum)\s+/, "");
-    return this.struct(bare) ?? this.btf.find(bare, "TYPEDEF") ?? this.btf.find(bare, "INT") ?? this.btf.find(bare, "ENUM") ?? this.btf.find(bare, "ENUM64");
+    return this.struct(bare) ?? this.btf.find(bare, "TYPEDEF") ?? this.btf.find(bare, "INT") ??
+      this.btf.find(bare, "ENUM") ?? this.btf.find(bare, "ENUM64");
   }
 
   composite(id: number): BtfComposite | undefined {
@@ -64,7 +65,9 @@ export class KernelTypes {
     const struct = this.composite(structId);
     if (struct === undefined || path.length > 16) return undefined;
     for (const [i, member] of struct.members.entries()) {
-      if (member.name === name) return { path: [...path, i], type: member.type, bitOffset: bits + member.bitOffset, bitSize: member.bitSize };
+      if (member.name === name) {
+        return { path: [...path, i], type: member.type, bitOffset: bits + member.bitOffset, bitSize: member.bitSize };
+      }
     }
     for (const [i, member] of struct.members.entries()) {
       if (member.name !== "") continue;
@@ -78,7 +81,9 @@ export class KernelTypes {
   memberNames(structId: number, depth = 0): string[] {
     const struct = this.composite(structId);
     if (struct === undefined || depth > 16) return [];
-    return struct.members.flatMap((m) => m.name === "" ? this.memberNames(resolveId(this.btf, m.type), depth + 1) : [m.name]);
+    return struct.members.flatMap((m) =>
+      m.name === "" ? this.memberNames(resolveId(this.btf, m.type), depth + 1) : [m.name]
+    );
   }
 
   shape(id: number): Shape {
@@ -97,7 +102,12 @@ export class KernelTypes {
       case "ENUM64":
         return { k: "int", size: type.size, signed: type.signed, bool: false };
       case "PTR":
-        return { k: "pointer", to: type.type, user: this.#tagged(type.type, "user"), percpu: this.#tagged(type.type, "percpu") };
+        return {
+          k: "pointer",
+          to: type.type,
+          user: this.#tagged(type.type, "user"),
+          percpu: this.#tagged(type.type, "percpu"),
+        };
       case "STRUCT":
       case "UNION":
         return { k: "composite", id: resolved };
@@ -132,7 +142,9 @@ export class KernelTypes {
   /** `struct task_struct`, for messages. */
   name(id: number): string {
     const type = this.btf.type(resolveId(this.btf, id));
-    const kind = type.kind === "STRUCT" || type.kind === "UNION" || type.kind === "ENUM" ? `${type.kind.toLowerCase()} ` : "";
+    const kind = type.kind === "STRUCT" || type.kind === "UNION" || type.kind === "ENUM"
+      ? `${type.kind.toLowerCase()} `
+      : "";
     return type.name === "" ? `an anonymous ${kind}`.trim() : `${kind}${type.name}`;
   }
 }

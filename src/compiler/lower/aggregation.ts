@@ -16,7 +16,9 @@ import type { IntVal, MapVal, Val } from "./values.ts";
 
 /** Layout of the accumulators of one bucket. */
 export function accumulatorLayout(storage: AggregationStorage): Layout<unknown> {
-  return struct(Object.fromEntries(storage.fields.map((field) => [field, field === "count" ? u64 : i64]))) as Layout<unknown>;
+  return struct(Object.fromEntries(storage.fields.map((field) => [field, field === "count" ? u64 : i64]))) as Layout<
+    unknown
+  >;
 }
 
 /** Layout of the map's key: the bucket, the key, or both. */
@@ -31,12 +33,21 @@ export function addToAggregation(f: Lowering, map: MapVal, args: readonly Val[],
   const counts = storage.fields.length === 1 && storage.fields[0] === "count" && storage.slots === 1;
   const wanted = (def.key === undefined ? 0 : 1) + (counts ? 0 : 1);
   if (args.length !== wanted) {
-    f.fail("arguments", `"${map.name}" takes ${wanted} argument${wanted === 1 ? "" : "s"} here, this call has ${args.length}`, call, [
-      def.key === undefined ? `${map.name}.${counts ? "count()" : "add(value)"}` : `${map.name}.${counts ? "count(key)" : "add(key, value)"}`,
-    ]);
+    f.fail(
+      "arguments",
+      `"${map.name}" takes ${wanted} argument${wanted === 1 ? "" : "s"} here, this call has ${args.length}`,
+      call,
+      [
+        def.key === undefined
+          ? `${map.name}.${counts ? "count()" : "add(value)"}`
+          : `${map.name}.${counts ? "count(key)" : "add(key, value)"}`,
+      ],
+    );
   }
   const value = counts ? f.constant(1n) : toInt(f, args.at(-1)!, call.args.at(-1)!);
-  const slot = storage.slots === 1 ? f.constant(0n) : f.int(def.kind === "histogram" ? log2Slot(f, value) : linearSlot(f, def.linear!, value));
+  const slot = storage.slots === 1
+    ? f.constant(0n)
+    : f.int(def.kind === "histogram" ? log2Slot(f, value) : linearSlot(f, def.linear!, value));
   const key = keyOf(f, map, storage, args[0], slot, call);
   const fd = (): Value => f.b.mapFd(map.name);
   const pointer = helper(f, "map_lookup_elem", [fd(), key]);
@@ -54,7 +65,14 @@ export function addToAggregation(f: Lowering, map: MapVal, args: readonly Val[],
   f.enter(join);
 }
 
-function keyOf(f: Lowering, map: MapVal, storage: AggregationStorage, given: Val | undefined, slot: IntVal, call: Call): Value {
+function keyOf(
+  f: Lowering,
+  map: MapVal,
+  storage: AggregationStorage,
+  given: Val | undefined,
+  slot: IntVal,
+  call: Call,
+): Value {
   const layout = aggregationKey(storage, map.def.key);
   const node: Expr = call.args[0] ?? call;
   if (map.def.key === undefined) return f.address(materialise(f, slot, layout, "slot", node));
@@ -68,13 +86,24 @@ function accumulate(f: Lowering, pointer: Value, storage: AggregationStorage, va
   const offset = (field: string): number => storage.fields.indexOf(field as "count") * 8;
   const word = f.word(value);
   const count = storage.fields.includes("count") ? b.load(8, pointer, offset("count")) : undefined;
-  for (const field of ["min", "max"] as const) if (storage.fields.includes(field)) keepExtreme(f, pointer, offset(field), word, field, count!);
-  if (storage.fields.includes("sum")) b.store(8, pointer, offset("sum"), b.add(b.load(8, pointer, offset("sum")), word));
+  for (const field of ["min", "max"] as const) {
+    if (storage.fields.includes(field)) keepExtreme(f, pointer, offset(field), word, field, count!);
+  }
+  if (storage.fields.includes("sum")) {
+    b.store(8, pointer, offset("sum"), b.add(b.load(8, pointer, offset("sum")), word));
+  }
   if (count !== undefined) b.store(8, pointer, offset("count"), b.add(count, b.const(1n)));
 }
 
 /** The first value counts whatever it is. */
-function keepExtreme(f: Lowering, pointer: Value, offset: number, word: Value, which: "min" | "max", count: Value): void {
+function keepExtreme(
+  f: Lowering,
+  pointer: Value,
+  offset: number,
+  word: Value,
+  which: "min" | "max",
+  count: Value,
+): void {
   const { b } = f;
   const [compare, write, join] = [b.newBlock(), b.newBlock(), b.newBlock()];
   b.branchIf("eq", count, b.const(0n), write, compare);
@@ -88,7 +117,9 @@ function keepExtreme(f: Lowering, pointer: Value, offset: number, word: Value, w
 
 /** The accumulators after one value, for a key that is new on this CPU. */
 function firstOf(f: Lowering, storage: AggregationStorage, value: IntVal, call: Call): Value {
-  const fields = new Map<string, Val>(storage.fields.map((field) => [field, field === "count" ? f.constant(1n) : value]));
+  const fields = new Map<string, Val>(
+    storage.fields.map((field) => [field, field === "count" ? f.constant(1n) : value]),
+  );
   return f.address(materialise(f, { k: "object", fields }, accumulatorLayout(storage), "first", call));
 }
 

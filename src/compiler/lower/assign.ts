@@ -20,7 +20,9 @@ export function lowerAssign(f: Lowering, expr: Assign, wanted: boolean): Val {
     return val;
   }
   if (op === "&&" || op === "||" || op === "??") return assignLogical(f, op, target as Expr, value);
-  if (op !== "") return compound(f, target as Expr, op, toInt(f, lower(f, value), value), expr, wanted ? "new" : "none");
+  if (op !== "") {
+    return compound(f, target as Expr, op, toInt(f, lower(f, value), value), expr, wanted ? "new" : "none");
+  }
   const val = lower(f, value);
   f.at(expr);
   return assignTo(f, target as Expr, val, value);
@@ -45,7 +47,9 @@ function assignVariable(f: Lowering, target: Expr & { type: "Ident" }, val: Val,
   if (symbol === undefined) return val;
   const binding = f.bound.get(symbol);
   if (binding !== undefined && "val" in binding && symbol.kind === "parameter") {
-    if (binding.val.k !== "mem") return f.fail("read-only", `\`${target.name}\` is ${describe(binding.val)}, which cannot be assigned`, target);
+    if (binding.val.k !== "mem") {
+      return f.fail("read-only", `\`${target.name}\` is ${describe(binding.val)}, which cannot be assigned`, target);
+    }
     writeMemory(f, binding.val, val, target, node);
     return val;
   }
@@ -58,7 +62,9 @@ function assignField(f: Lowering, target: Expr & { type: "Member" }, val: Val, n
   if (target.object.type !== "Ident") return false;
   const symbol = f.symbol(target.object);
   const binding = symbol === undefined ? undefined : f.bound.get(symbol);
-  if (symbol === undefined || binding === undefined || !("cell" in binding) || binding.cell.type.k !== "object") return false;
+  if (symbol === undefined || binding === undefined || !("cell" in binding) || binding.cell.type.k !== "object") {
+    return false;
+  }
   const old = f.read(symbol);
   if (old?.k !== "object") return false;
   if (!old.fields.has(target.property)) memberOf(f, old, target.property, target);
@@ -107,7 +113,9 @@ function compound(f: Lowering, target: Expr, op: BinaryOp, by: IntVal, node: Exp
   f.at(node);
   if (to.k === "error") return to;
   if (to.k === "mem") return compoundMemory(f, to, op, by, target, node, want);
-  if (target.type !== "Ident" && target.type !== "Member") return f.fail("read-only", `${describe(to)} cannot be assigned`, target);
+  if (target.type !== "Ident" && target.type !== "Member") {
+    return f.fail("read-only", `${describe(to)} cannot be assigned`, target);
+  }
   const old = toInt(f, read(f, to, target), target);
   const result = keepSign(arithmetic(f, op, old, by, node), old);
   assignTo(f, target, result, node);
@@ -116,12 +124,28 @@ function compound(f: Lowering, target: Expr, op: BinaryOp, by: IntVal, node: Exp
 
 /** A variable that holds a full unsigned value stays unsigned: `t -= 5` is no difference, it moves `t`. */
 function keepSign(result: IntVal, old: IntVal): IntVal {
-  return !old.t.signed && old.t.bits === 64 && result.t.signed && result.c === undefined ? { ...result, t: U64 } : result;
+  return !old.t.signed && old.t.bits === 64 && result.t.signed && result.c === undefined
+    ? { ...result, t: U64 }
+    : result;
 }
 
-const ATOMIC: Readonly<Partial<Record<BinaryOp, Exclude<AtomicOp, "cmpxchg">>>> = { "+": "add", "-": "add", "&": "and", "|": "or", "^": "xor" };
+const ATOMIC: Readonly<Partial<Record<BinaryOp, Exclude<AtomicOp, "cmpxchg">>>> = {
+  "+": "add",
+  "-": "add",
+  "&": "and",
+  "|": "or",
+  "^": "xor",
+};
 
-function compoundMemory(f: Lowering, to: MemVal, op: BinaryOp, by: IntVal, target: Expr, node: Expr, want: "none" | "old" | "new"): Val {
+function compoundMemory(
+  f: Lowering,
+  to: MemVal,
+  op: BinaryOp,
+  by: IntVal,
+  target: Expr,
+  node: Expr,
+  want: "none" | "old" | "new",
+): Val {
   const { desc } = to;
   if (desc.kind !== "int" && desc.kind !== "enum") return f.wrong("an integer", to, target);
   if (!to.memory.writable) f.fail("read-only", "this memory cannot be written", target);
@@ -187,5 +211,10 @@ function withDefault(f: Lowering, val: Val, init: Expr | undefined): Val {
   if (init === undefined) return val;
   if (val.k === "undefined") return lower(f, init);
   if (val.k !== "opt") return val;
-  return f.fail("destructuring-default", "a default for a value that may be missing at run time cannot be written in a pattern", init, ["write `const x = value.x ?? default`"]);
+  return f.fail(
+    "destructuring-default",
+    "a default for a value that may be missing at run time cannot be written in a pattern",
+    init,
+    ["write `const x = value.x ?? default`"],
+  );
 }

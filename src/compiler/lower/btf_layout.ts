@@ -40,7 +40,9 @@ export function descOfType(types: KernelTypes, id: number, depth = 0): PlainLayo
       if (shape.chars) return { desc: { kind: "str", length: shape.length }, size, align: 1 };
       const element = descOfType(types, shape.element, depth + 1);
       if (element === undefined) return undefined;
-      if (element.desc.kind === "int" && element.desc.bits === 8) return { desc: { kind: "bytes", length: shape.length }, size, align: 1 };
+      if (element.desc.kind === "int" && element.desc.bits === 8) {
+        return { desc: { kind: "bytes", length: shape.length }, size, align: 1 };
+      }
       return { desc: { kind: "array", element: asLayout(element), length: shape.length }, size, align: element.align };
     }
     case "composite":
@@ -84,7 +86,14 @@ function bitField(types: KernelTypes, member: BtfMember, base: number): LayoutFi
   while (size < 8 && Math.floor(at / (size * 8)) !== Math.floor((at + member.bitSize - 1) / (size * 8))) size *= 2;
   const offset = Math.floor(at / (size * 8)) * size;
   const bits = size * 8 as BitField["bits"];
-  const desc: BitField = { kind: "int", bits, signed: shape.k === "int" && shape.signed, name: `u${bits}`, shift: at - offset * 8, width: member.bitSize };
+  const desc: BitField = {
+    kind: "int",
+    bits,
+    signed: shape.k === "int" && shape.signed,
+    name: `u${bits}`,
+    shift: at - offset * 8,
+    width: member.bitSize,
+  };
   return { name: member.name, offset, layout: asLayout({ desc, size, align: size }) };
 }
 

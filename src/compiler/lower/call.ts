@@ -30,7 +30,14 @@ function callIntrinsic(f: Lowering, { row, name }: IntrinsicVal, call: Call): Va
   if (row.args === undefined) return f.fail("not-callable", `${name} is a value, not a function`, call.callee);
   const [least, most] = row.args;
   if (call.args.length < least || call.args.length > most) {
-    f.fail("arguments", `${name} takes ${least === most ? least : `${least} to ${most}`} argument${most === 1 ? "" : "s"}, this call has ${call.args.length}`, call, [row.signature]);
+    f.fail(
+      "arguments",
+      `${name} takes ${least === most ? least : `${least} to ${most}`} argument${
+        most === 1 ? "" : "s"
+      }, this call has ${call.args.length}`,
+      call,
+      [row.signature],
+    );
   }
   const args = row.lazy === true ? [] : call.args.map((arg) => lower(f, arg));
   f.at(call);
@@ -42,18 +49,26 @@ function callMethod(f: Lowering, { receiver, name }: MethodVal, call: Call, want
   f.at(call);
   if (receiver.k === "map") return mapCall(f, receiver, name, args, call, wanted);
   const result = stringMethod(f, receiver, name, args, call);
-  return result ?? f.fail("unknown-method", `strings have no method \`${name}\` in a kernel function`, nameNode(call), ["`===` and `startsWith` work; do the rest in the script"]);
+  return result ??
+    f.fail("unknown-method", `strings have no method \`${name}\` in a kernel function`, nameNode(call), [
+      "`===` and `startsWith` work; do the rest in the script",
+    ]);
 }
 
 function mapCall(f: Lowering, map: MapVal, name: string, args: Val[], call: Call, wanted: boolean): Val {
   const known = MAP_METHODS[map.def.kind] ?? [];
   if (!known.includes(name)) {
-    f.fail("unknown-method", `the ${map.def.kind} "${map.name}" has no method \`${name}\``, nameNode(call), [...didYouMean(name, known), `it has ${known.join(", ")}`]);
+    f.fail("unknown-method", `the ${map.def.kind} "${map.name}" has no method \`${name}\``, nameNode(call), [
+      ...didYouMean(name, known),
+      `it has ${known.join(", ")}`,
+    ]);
   }
   return mapMethod(f, map, name, args, call, wanted);
 }
 
 function nameNode(call: Call): Expr {
   const { callee } = call;
-  return callee.type === "Member" ? { type: "Ident", name: callee.property, start: callee.nameStart, end: callee.end } : callee;
+  return callee.type === "Member"
+    ? { type: "Ident", name: callee.property, start: callee.nameStart, end: callee.end }
+    : callee;
 }

@@ -4,11 +4,11 @@
  * it was taken for, the function is lowered again with what is known now.
  */
 import type { LayoutDesc } from "../../bytes/layout.ts";
-import { intType, type IntType, joinTypes } from "../check/int_types.ts";
+import { type IntType, intType, joinTypes } from "../check/int_types.ts";
 import type { Local } from "../ir/builder.ts";
 import type { Value } from "../ir/ir.ts";
 import type { Lowering } from "./lowering.ts";
-import { type MemVal, type Memory, type Provenance, UNDEFINED, type Val } from "./values.ts";
+import { type Memory, type MemVal, type Provenance, UNDEFINED, type Val } from "./values.ts";
 
 export type VarType =
   | { k: "int"; t: IntType }
@@ -86,14 +86,20 @@ export function joinVarTypes(a: VarType, b: VarType): VarType | string {
 
 function joinInts(a: IntType, b: IntType): VarType | string {
   const joined = joinTypes(a, b);
-  return joined === undefined ? "one is signed and the other unsigned: write i64(…) or u64(…) around one of them" : { k: "int", t: joined };
+  return joined === undefined
+    ? "one is signed and the other unsigned: write i64(…) or u64(…) around one of them"
+    : { k: "int", t: joined };
 }
 
 function joinPointers(a: VarType & { k: "ptr" }, b: VarType & { k: "ptr" }): VarType | string {
   if (a.prov === "user" !== (b.prov === "user")) return "one points to user memory, the other to kernel memory";
   const type = a.type === b.type ? a.type : 0;
   // A pointer that is direct on one path only is read through the helper on both.
-  return { k: "ptr", type, prov: a.prov === b.prov && type === a.type ? a.prov : a.prov === "user" ? "user" : "kernel" };
+  return {
+    k: "ptr",
+    type,
+    prov: a.prov === b.prov && type === a.type ? a.prov : a.prov === "user" ? "user" : "kernel",
+  };
 }
 
 function joinFields(a: Map<string, VarType>, b: Map<string, VarType>): VarType | string {
@@ -118,21 +124,33 @@ function joinElements(a: VarType[], b: VarType[]): VarType | string {
 }
 
 function joinMemory(a: Memory, b: Memory): Memory {
-  return { space: a.space === b.space ? a.space : "map", shared: a.shared || b.shared, writable: a.writable && b.writable };
+  return {
+    space: a.space === b.space ? a.space : "map",
+    shared: a.shared || b.shared,
+    writable: a.writable && b.writable,
+  };
 }
 
 /** Whether two layouts are the same in memory; names of structs do not matter, names of fields do. */
 export function sameDesc(a: LayoutDesc, b: LayoutDesc): boolean {
   if (a === b) return true;
   if (a.kind !== b.kind) return false;
-  if ((a.kind === "str" || a.kind === "bytes") && (b.kind === "str" || b.kind === "bytes")) return a.length === b.length;
+  if ((a.kind === "str" || a.kind === "bytes") && (b.kind === "str" || b.kind === "bytes")) {
+    return a.length === b.length;
+  }
   if (a.kind === "int" && b.kind === "int") return a.bits === b.bits && a.signed === b.signed;
-  if (a.kind === "array" && b.kind === "array") return a.length === b.length && sameDesc(a.element.desc, b.element.desc);
+  if (a.kind === "array" && b.kind === "array") {
+    return a.length === b.length && sameDesc(a.element.desc, b.element.desc);
+  }
   if ((a.kind === "struct" || a.kind === "union") && (b.kind === "struct" || b.kind === "union")) {
     return a.fields.length === b.fields.length &&
-      a.fields.every((field, i) => field.name === b.fields[i]!.name && field.offset === b.fields[i]!.offset && sameDesc(field.layout.desc, b.fields[i]!.layout.desc));
+      a.fields.every((field, i) =>
+        field.name === b.fields[i]!.name && field.offset === b.fields[i]!.offset &&
+        sameDesc(field.layout.desc, b.fields[i]!.layout.desc)
+      );
   }
-  return a.kind === "bool" || (a.kind === "float" && b.kind === "float" && a.bits === b.bits) || (a.kind === "enum" && b.kind === "enum" && a.bits === b.bits);
+  return a.kind === "bool" || (a.kind === "float" && b.kind === "float" && a.bits === b.bits) ||
+    (a.kind === "enum" && b.kind === "enum" && a.bits === b.bits);
 }
 
 function sameStatic(a: Val, b: Val): boolean {
@@ -204,7 +222,9 @@ export class Cell {
       case "mem":
         return f.b.setLocal(local, f.address(val as MemVal));
       case "object":
-        [...type.fields.keys()].forEach((name, i) => this.#inner[i]!.write((val as Val & { k: "object" }).fields.get(name)!));
+        [...type.fields.keys()].forEach((name, i) =>
+          this.#inner[i]!.write((val as Val & { k: "object" }).fields.get(name)!)
+        );
         return;
       case "tuple":
         return (val as Val & { k: "tuple" }).elements.forEach((element, i) => this.#inner[i]!.write(element));
@@ -247,9 +267,20 @@ export class Cell {
       case "ptr":
         return { k: "ptr", type: type.type, prov: type.prov, ir: word() };
       case "mem":
-        return { k: "mem", desc: type.desc, size: type.size, align: type.align, base: word(), offset: 0, memory: type.memory };
+        return {
+          k: "mem",
+          desc: type.desc,
+          size: type.size,
+          align: type.align,
+          base: word(),
+          offset: 0,
+          memory: type.memory,
+        };
       case "object":
-        return { k: "object", fields: new Map([...type.fields.keys()].map((name, i) => [name, this.#inner[i]!.read()])) };
+        return {
+          k: "object",
+          fields: new Map([...type.fields.keys()].map((name, i) => [name, this.#inner[i]!.read()])),
+        };
       case "tuple":
         return { k: "tuple", elements: this.#inner.map((inner) => inner.read()) };
       case "opt": {

@@ -39,7 +39,9 @@ export function branchOn(f: Lowering, expr: Expr, yes: Block, no: Block): Outcom
         const tested = comparedWithNothing(f, expr);
         if (tested !== undefined) return branchNothing(f, tested, expr, yes, no);
       }
-      if (expr.left.type === "Chain" && COMPARISONS.has(expr.op)) return branchChainComparison(f, expr, expr.left, yes, no);
+      if (expr.left.type === "Chain" && COMPARISONS.has(expr.op)) {
+        return branchChainComparison(f, expr, expr.left, yes, no);
+      }
       break;
     case "Chain":
       return branchChain(f, expr, yes, no, no, (val) => {
@@ -82,7 +84,14 @@ function branchChainComparison(f: Lowering, expr: Binary, chain: Chain, yes: Blo
 }
 
 /** Evaluates a chain whose missing parts lead to `missing`; `test` branches on the value of the whole. */
-function branchChain(f: Lowering, chain: Chain, yes: Block, no: Block, missing: Block, test: (val: Val) => void): Outcome {
+function branchChain(
+  f: Lowering,
+  chain: Chain,
+  yes: Block,
+  no: Block,
+  missing: Block,
+  test: (val: Val) => void,
+): Outcome {
   const before = f.snapshot();
   const state = { absent: f.b.newBlock(), used: false };
   f.flush(firstTested(f, rootOf(chain.expr)));
@@ -112,9 +121,7 @@ function branchLogical(f: Lowering, expr: Logical, yes: Block, no: Block): Outco
   f.enter(next);
   f.restore(and ? first.yes : first.no);
   const second = branchOn(f, expr.right, yes, no);
-  return and
-    ? { yes: second.yes, no: both(first.no, second.no) }
-    : { yes: both(first.yes, second.yes), no: second.no };
+  return and ? { yes: second.yes, no: both(first.no, second.no) } : { yes: both(first.yes, second.yes), no: second.no };
 }
 
 function both(a: Flow, b: Flow): Flow {
@@ -166,7 +173,13 @@ function branchNothing(f: Lowering, tested: Expr, expr: Binary, yes: Block, no: 
 }
 
 /** Branches on whether an optional is there, and reads it on that side. */
-export function branchPresence(f: Lowering, opt: OptVal, symbol: Symbol | undefined, there: Block, absent: Block): { there: Flow; absent: Flow } {
+export function branchPresence(
+  f: Lowering,
+  opt: OptVal,
+  symbol: Symbol | undefined,
+  there: Block,
+  absent: Block,
+): { there: Flow; absent: Flow } {
   f.flush(opt);
   const without = f.snapshot();
   const pending = opt.pending;
@@ -185,7 +198,14 @@ export function branchPresence(f: Lowering, opt: OptVal, symbol: Symbol | undefi
 }
 
 /** Truth of an optional: it is there, and not zero. */
-function branchOptional(f: Lowering, opt: OptVal, symbol: Symbol | undefined, node: Expr, yes: Block, no: Block): Outcome {
+function branchOptional(
+  f: Lowering,
+  opt: OptVal,
+  symbol: Symbol | undefined,
+  node: Expr,
+  yes: Block,
+  no: Block,
+): Outcome {
   const there = f.b.newBlock();
   const flows = branchPresence(f, opt, symbol, there, no);
   f.enter(there);

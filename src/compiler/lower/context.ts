@@ -48,7 +48,15 @@ export function contextOf(f: Lowering): CtxVal {
 
 function tracepointContext(f: Lowering, ir: Value): CtxVal {
   const { target } = f.hook;
-  if (target.kind !== "tracepoint") return { k: "ctx", ir, field: () => undefined, known: () => [], what: "the tracepoint" };
+  if (target.kind !== "tracepoint") {
+    return {
+      k: "ctx",
+      ir,
+      field: () => undefined,
+      known: () => [],
+      what: "the tracepoint",
+    };
+  }
   const format = f.module.facts.tracepoint(target.category, target.name);
   const what = `tracepoint ${target.category}:${target.name}`;
   const struct = recordStruct(f.module.types, target.category, target.name);
@@ -74,13 +82,44 @@ function recordStruct(types: KernelTypes | undefined, category: string, name: st
 
 function btfTracepoint(f: Lowering, ir: Value, struct: number | undefined, what: string): CtxVal {
   const types = f.module.types;
-  if (struct === undefined || types === undefined) return { k: "ctx", ir, field: () => undefined, known: () => [], what: `${what}, which this kernel does not have,` };
+  if (struct === undefined || types === undefined) {
+    return {
+      k: "ctx",
+      ir,
+      field: () => undefined,
+      known: () => [],
+      what: `${what}, which this kernel does not have,`,
+    };
+  }
   const node = { type: "Null", start: 0, end: 0 } as const;
-  const root: FieldVal = { k: "field", root: ir, rootType: struct, prov: "direct", path: [0], type: struct, offset: 0, bitOffset: 0, bitSize: 0, name: what };
-  return { k: "ctx", ir, field: (name) => types.member(struct, name) === undefined ? undefined : fieldMember(f, root, name, node), known: () => types.memberNames(struct), what };
+  const root: FieldVal = {
+    k: "field",
+    root: ir,
+    rootType: struct,
+    prov: "direct",
+    path: [0],
+    type: struct,
+    offset: 0,
+    bitOffset: 0,
+    bitSize: 0,
+    name: what,
+  };
+  return {
+    k: "ctx",
+    ir,
+    field: (name) => types.member(struct, name) === undefined ? undefined : fieldMember(f, root, name, node),
+    known: () => types.memberNames(struct),
+    what,
+  };
 }
 
-function tracepointField(f: Lowering, ir: Value, field: TracepointField, format: TracepointFormat, struct: number | undefined): Val {
+function tracepointField(
+  f: Lowering,
+  ir: Value,
+  field: TracepointField,
+  format: TracepointFormat,
+  struct: number | undefined,
+): Val {
   const core = recordOf(f, field, format, struct);
   if (field.dynamic !== "none") return dynamicField(f, ir, field);
   if (field.length !== undefined) return arrayField(ir, field);
@@ -90,7 +129,12 @@ function tracepointField(f: Lowering, ir: Value, field: TracepointField, format:
 }
 
 /** A CO-RE record for a field whose place in the BTF struct is the one the format file gives. */
-function recordOf(f: Lowering, field: TracepointField, format: TracepointFormat, struct: number | undefined): CoreRecord | undefined {
+function recordOf(
+  f: Lowering,
+  field: TracepointField,
+  format: TracepointFormat,
+  struct: number | undefined,
+): CoreRecord | undefined {
   const types = f.module.types;
   if (struct === undefined || types === undefined) return undefined;
   const argument = format.category === "syscalls" && format.name.startsWith("sys_enter_");
@@ -98,11 +142,14 @@ function recordOf(f: Lowering, field: TracepointField, format: TracepointFormat,
   const member = types.member(struct, name);
   if (member === undefined || member.bitSize !== 0) return undefined;
   const offset = member.bitOffset / 8;
-  if (name === "args" && argument) return f.module.record(struct, [0, ...member.path, (field.offset - offset) / 8], "FIELD_BYTE_OFFSET");
+  if (name === "args" && argument) {
+    return f.module.record(struct, [0, ...member.path, (field.offset - offset) / 8], "FIELD_BYTE_OFFSET");
+  }
   return offset === field.offset ? f.module.record(struct, [0, ...member.path], "FIELD_BYTE_OFFSET") : undefined;
 }
 
-const INT32 = /^(int|s32|__s32|pid_t|key_t|clockid_t|__kernel_pid_t|timer_t|mqd_t|key_serial_t|rwf_t|__kernel_clockid_t)$/;
+const INT32 =
+  /^(int|s32|__s32|pid_t|key_t|clockid_t|__kernel_pid_t|timer_t|mqd_t|key_serial_t|rwf_t|__kernel_clockid_t)$/;
 const UINT32 = /^(unsigned int|u32|__u32|uid_t|gid_t|umode_t|unsigned|qid_t|aio_context_t32|__kernel_uid32_t)$/;
 
 /** Arguments of system calls are recorded 8 bytes wide, whatever their type; only the low half of an `int` counts. */
@@ -121,7 +168,15 @@ function arrayField(ir: Value, field: TracepointField): Val {
     ? { kind: "str", length }
     : isChar || (bits === 8 && !field.signed)
     ? { kind: "bytes", length }
-    : { kind: "array", length, element: asLayout({ desc: { kind: "int", bits, signed: field.signed, name: `${field.signed ? "i" : "u"}${bits}` }, size: bits / 8, align: bits / 8 }) };
+    : {
+      kind: "array",
+      length,
+      element: asLayout({
+        desc: { kind: "int", bits, signed: field.signed, name: `${field.signed ? "i" : "u"}${bits}` },
+        size: bits / 8,
+        align: bits / 8,
+      }),
+    };
   return memVal(desc, field.size, 1, ir, field.offset, CTX_MEMORY);
 }
 
@@ -132,7 +187,13 @@ function dynamicField(f: Lowering, ir: Value, field: TracepointField): Val {
   const offset = field.dynamic === "relative" ? f.b.add(low, f.b.const(BigInt(field.offset + 4))) : low;
   const address = f.b.add(ir, offset);
   if (!/\bchar\b/.test(field.type)) return { k: "ptr", type: 0, ir: address, prov: "kernel" };
-  return { k: "fill", kind: "str", length: undefined, partial: true, write: (to, at, size) => void callRead(f, "probe_read_kernel_str", to, at, size, address) };
+  return {
+    k: "fill",
+    kind: "str",
+    length: undefined,
+    partial: true,
+    write: (to, at, size) => void callRead(f, "probe_read_kernel_str", to, at, size, address),
+  };
 }
 
 // Typed arguments
@@ -153,7 +214,11 @@ function argumentContext(f: Lowering, ir: Value): CtxVal {
   const name = target.kind === "btf" || target.kind === "raw_tracepoint" ? target.name : "";
   const types = f.module.types;
   const raw = def!.ctx === "bpf_raw_tracepoint_args" || def!.expected === "BPF_TRACE_RAW_TP";
-  const proto = types === undefined || name === "" ? undefined : raw ? tracepointPrototype(types, name) : functionPrototype(types, def!.prog === "BPF_PROG_TYPE_LSM" ? `bpf_lsm_${name}` : name);
+  const proto = types === undefined || name === ""
+    ? undefined
+    : raw
+    ? tracepointPrototype(types, name)
+    : functionPrototype(types, def!.prog === "BPF_PROG_TYPE_LSM" ? `bpf_lsm_${name}` : name);
   const prov: Provenance = f.hook.typed ? "direct" : "kernel";
   const withResult = /FEXIT|MODIFY_RETURN|FSESSION|LSM/.test(def!.expected ?? "");
   return {
@@ -163,7 +228,9 @@ function argumentContext(f: Lowering, ir: Value): CtxVal {
       const index = argumentIndex(proto, property, withResult);
       if (index === undefined) return undefined;
       const word = f.b.load(8, ir, index * 8, { invariant: true });
-      const type = property === "ret" && index === proto?.args.length ? resultType(proto, def!.prog) : proto?.args[index]?.type;
+      const type = property === "ret" && index === proto?.args.length
+        ? resultType(proto, def!.prog)
+        : proto?.args[index]?.type;
       return typedWord(f, word, type, prov);
     },
     known: () => [...(proto?.args.map((arg) => arg.name) ?? []), ...(withResult ? ["ret"] : []), "arg0", "arg1"],
@@ -207,7 +274,10 @@ function prototype(types: KernelTypes, id: number, skip: number): Prototype | un
   const proto = types.btf.type(resolveId(types.btf, id));
   if (proto.kind !== "FUNC_PROTO") return undefined;
   const params = (proto satisfies BtfFuncProto).params.slice(skip);
-  return { args: params.map((param, i) => ({ name: param.name === "" ? `arg${i}` : param.name, type: param.type })), result: proto.type };
+  return {
+    args: params.map((param, i) => ({ name: param.name === "" ? `arg${i}` : param.name, type: param.type })),
+    result: proto.type,
+  };
 }
 
 /** A 64-bit word that holds a value of a C type. */
@@ -243,15 +313,26 @@ function registerContext(f: Lowering, ir: Value): CtxVal {
     const type = proto?.args[index!]?.type;
     return typedWord(f, register(name), type, "kernel");
   };
-  const known = (): string[] => [...(system?.known() ?? proto?.args.map((arg) => arg.name) ?? []), ...machine.args.map((_, i) => `arg${i}`), "ret", "ip", "sp"];
+  const known = (): string[] => [
+    ...(system?.known() ?? proto?.args.map((arg) => arg.name) ?? []),
+    ...machine.args.map((_, i) => `arg${i}`),
+    "ret",
+    "ip",
+    "sp",
+  ];
   return { k: "ctx", ir, field, known, what: `the ${def!.sec.replace("+", "")}` };
 }
 
 /** A system call's function gets one argument: the registers of the caller. */
-function systemCall(f: Lowering, ir: Value, name: string): { field: (property: string) => Val | undefined; known: () => string[] } {
+function systemCall(
+  f: Lowering,
+  ir: Value,
+  name: string,
+): { field: (property: string) => Val | undefined; known: () => string[] } {
   const machine = MACHINES[f.module.facts.arch];
   const format = f.module.facts.tracepoint("syscalls", `sys_enter_${name}`);
-  const fields = format?.fields.filter((field) => !field.name.startsWith("common_") && field.name !== "__syscall_nr") ?? [];
+  const fields = format?.fields.filter((field) => !field.name.startsWith("common_") && field.name !== "__syscall_nr") ??
+    [];
   return {
     field: (property) => {
       const named = fields.findIndex((field) => field.name === property);
@@ -274,9 +355,21 @@ function structContext(f: Lowering, ir: Value, name: string): CtxVal {
   const types = f.module.types;
   const struct = types?.struct(name);
   if (types === undefined || struct === undefined) {
-    return { k: "ctx", ir, field: () => undefined, known: () => [], what: types === undefined ? `${name}, unknown without the kernel's BTF,` : name };
+    return {
+      k: "ctx",
+      ir,
+      field: () => undefined,
+      known: () => [],
+      what: types === undefined ? `${name}, unknown without the kernel's BTF,` : name,
+    };
   }
-  return { k: "ctx", ir, field: (property) => structField(f, ir, types, struct, property), known: () => types.memberNames(struct), what: name };
+  return {
+    k: "ctx",
+    ir,
+    field: (property) => structField(f, ir, types, struct, property),
+    known: () => types.memberNames(struct),
+    what: name,
+  };
 }
 
 /** The verifier translates these accesses; their offsets are fixed for good, so there is no CO-RE record. */
@@ -286,7 +379,18 @@ function structField(f: Lowering, ir: Value, types: KernelTypes, struct: number,
   const shape = types.shape(member.type);
   const offset = member.bitOffset / 8;
   if (member.bitSize > 0) {
-    const root: FieldVal = { k: "field", root: ir, rootType: struct, prov: "direct", path: [0, ...member.path], type: member.type, offset: Math.floor(offset), bitOffset: member.bitOffset, bitSize: member.bitSize, name: property };
+    const root: FieldVal = {
+      k: "field",
+      root: ir,
+      rootType: struct,
+      prov: "direct",
+      path: [0, ...member.path],
+      type: member.type,
+      offset: Math.floor(offset),
+      bitOffset: member.bitOffset,
+      bitSize: member.bitSize,
+      name: property,
+    };
     return readField(f, root);
   }
   if (shape.k === "pointer") return { k: "ptr", type: shape.to, ir: f.b.load(8, ir, offset), prov: "direct" };

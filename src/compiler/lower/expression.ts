@@ -4,13 +4,14 @@
  * `||`, `??` and `?.` skip what they skip. `wanted` is false where a statement throws the value away.
  */
 import { didYouMean } from "../diagnostics.ts";
-import type { Binary, Chain, Conditional, Expr, Ident, Index, Logical, Member, ObjectLit, Unary } from "../syntax/ast.ts";
+import type { Binary, Chain, Expr, Ident, Index, Member, ObjectLit, Unary } from "../syntax/ast.ts";
 import { lowerAssign, lowerUpdate } from "./assign.ts";
 import { lowerCall } from "./call.ts";
-import { Cell, joinVarTypes, typeOfVal, type VarType } from "./cells.ts";
+import { Cell } from "./cells.ts";
 import { branchOn, branchPresence, branchTruth, isNothing } from "./condition.ts";
 import { fieldMember, kernelIndex, memberNode, pointerMember, readField } from "./kernel.ts";
-import type { Flow, Lowering } from "./lowering.ts";
+import { endWay, joinWays, lowerConditional, lowerLogical, type Way } from "./logical.ts";
+import type { Lowering } from "./lowering.ts";
 import { elementLayout, elementPlace, memberPlace, readMemory } from "./memory.ts";
 import { binary, negate, not, toInt } from "./operators.ts";
 import { describe, ERROR, type IntVal, type MemVal, UNDEFINED, type Val } from "./values.ts";
@@ -29,7 +30,9 @@ export function lower(f: Lowering, expr: Expr, wanted = true): Val {
       return UNDEFINED;
     case "Template":
       if (expr.exprs.length === 0) return { k: "text", text: expr.quasis[0]! };
-      return f.fail("template", "a template literal can only be printed here", expr, ["write print(`…`), or emit the values and format them in the script"]);
+      return f.fail("template", "a template literal can only be printed here", expr, [
+        "write print(`…`), or emit the values and format them in the script",
+      ]);
     case "Ident":
     case "Member":
     case "Index":
@@ -58,7 +61,9 @@ export function lower(f: Lowering, expr: Expr, wanted = true): Val {
     case "Array":
       return { k: "tuple", elements: expr.elements.map((element) => lower(f, element)) };
     default:
-      return f.fail("closure", "a function inside a kernel function cannot be compiled", expr, ["put it under `functions` and take it from the second parameter"]);
+      return f.fail("closure", "a function inside a kernel function cannot be compiled", expr, [
+        "put it under `functions` and take it from the second parameter",
+      ]);
   }
 }
 
@@ -165,7 +170,15 @@ function memoryMember(f: Lowering, mem: MemVal, property: string, expr: Expr): V
   const place = memberPlace(mem, property);
   if (place !== undefined) return place;
   const { desc } = mem;
-  if (desc.kind === "struct" || desc.kind === "union") return noMember(f, "the struct", property, desc.fields.map((field) => field.name), expr);
+  if (desc.kind === "struct" || desc.kind === "union") {
+    return noMember(
+      f,
+      "the struct",
+      property,
+      desc.fields.map((field) => field.name),
+      expr,
+    );
+  }
   if (desc.kind === "str" && property !== "length") return { k: "method", receiver: mem, name: property };
   if (property === "length" && desc.kind !== "str") {
     const elements = elementLayout(desc);
@@ -177,7 +190,10 @@ function memoryMember(f: Lowering, mem: MemVal, property: string, expr: Expr): V
 function noMember(f: Lowering, what: string, property: string, known: Iterable<string>, expr: Expr): Val {
   const names = [...known];
   const list = names.length > 0 && names.length <= 24 ? [`it has ${names.join(", ")}`] : [];
-  f.report("unknown-field", `${what} has no \`${property}\``, memberNode(expr), [...didYouMean(property, names), ...list]);
+  f.report("unknown-field", `${what} has no \`${property}\``, memberNode(expr), [
+    ...didYouMean(property, names),
+    ...list,
+  ]);
   return ERROR;
 }
 
@@ -204,8 +220,13 @@ export function indexOf(f: Lowering, object: Val, index: IntVal, node: Expr): Va
 }
 
 function tupleElement(f: Lowering, elements: Val[], index: IntVal, node: Expr): Val {
-  if (index.c === undefined) f.fail("index", "an array literal can only be indexed by a constant", node, ["put the table into a map of kind `array`"]);
-  return elements[Number(index.c)] ?? f.fail("index-range", `index ${index.c} is outside of the array of ${elements.length}`, node);
+  if (index.c === undefined) {
+    f.fail("index", "an array literal can only be indexed by a constant", node, [
+      "put the table into a map of kind `array`",
+    ]);
+  }
+  return elements[Number(index.c)] ??
+    f.fail("index-range", `index ${index.c} is outside of the array of ${elements.length}`, node);
 }
 
 /** A variable index is made to lie inside at run time, see `boundedIndex`. */
@@ -213,7 +234,8 @@ function memoryElement(f: Lowering, mem: MemVal, index: IntVal, node: Expr): Val
   const elements = elementLayout(mem.desc);
   if (elements === undefined) return f.wrong("an array", mem, node);
   if (index.c !== undefined) {
-    return elementPlace(mem, index.c) ?? f.fail("index-range", `index ${index.c} is outside of the array of ${elements.length}`, node);
+    return elementPlace(mem, index.c) ??
+      f.fail("index-range", `index ${index.c} is outside of the array of ${elements.length}`, node);
   }
   const checked = boundedIndex(f, index, elements.length);
   const address = f.b.add(f.address(mem), f.b.mul(checked, f.b.const(BigInt(elements.size))));
@@ -244,7 +266,9 @@ function lowerChain(f: Lowering, chain: Chain, wanted: boolean): Val {
   const state = { absent: f.b.newBlock(), used: false };
   const before = f.snapshot();
   f.chains.push(state);
-  const val = f.settle(read(f, chain.expr.type === "Call" ? lowerCall(f, chain.expr, wanted) : place(f, chain.expr), chain));
+  const val = f.settle(
+    read(f, chain.expr.type === "Call" ? lowerCall(f, chain.expr, wanted) : place(f, chain.expr), chain),
+  );
   f.chains.pop();
   if (!state.used) return val;
   const ways: Way[] = [];
@@ -295,7 +319,9 @@ function truth(f: Lowering, val: Val, node: Expr): Val & { k: "bool" } {
 }
 
 function lowerBinary(f: Lowering, expr: Binary): Val {
-  if (/^[!=]==?$/.test(expr.op) && (isNothing(f, expr.left) || isNothing(f, expr.right))) return conditionValue(f, expr);
+  if (/^[!=]==?$/.test(expr.op) && (isNothing(f, expr.left) || isNothing(f, expr.right))) {
+    return conditionValue(f, expr);
+  }
   // Bun and esbuild put constants left: `5 < x`. The order of evaluation stays as written.
   const left = lower(f, expr.left);
   const right = lower(f, expr.right);
@@ -319,162 +345,8 @@ export function conditionValue(f: Lowering, expr: Expr): Val {
   return cell.read();
 }
 
-/** One of several ways to a value: where it ends, and with what. */
-interface Way {
-  readonly val: Val;
-  readonly block: Lowering["b"]["block"];
-  readonly flow: Flow;
-  readonly reachable: boolean;
-}
-
-/** Ends a way; the block is left open for the value to be written. */
-function endWay(f: Lowering, given: Val): Way {
-  const val = f.settle(given);
-  return { val, block: f.b.block, flow: f.snapshot(), reachable: f.b.reachable };
-}
-
-/** Joins ways: all values go into one cell whose type holds them all. */
-function joinWays(f: Lowering, ways: readonly Way[], node: Expr, wanted: boolean): Val {
-  const join = f.b.newBlock();
-  const live = ways.filter((way) => way.reachable);
-  const type = wanted ? joinedType(f, live.length > 0 ? live : ways, node) : undefined;
-  const cell = type === undefined ? undefined : new Cell(f, "value", type);
-  for (const way of ways) {
-    f.b.setBlock(way.block);
-    cell?.write(f.convert(way.val, cell.type));
-    f.b.jump(join);
-  }
-  f.enter(join);
-  f.meet((live.length > 0 ? live : ways).map((way) => way.flow));
-  return cell?.read() ?? UNDEFINED;
-}
-
-function joinedType(f: Lowering, ways: readonly Way[], node: Expr): VarType {
-  const texts = ways.map((way) => way.val.k === "text" ? way.val.text : undefined);
-  if (texts.length > 1 && texts.every((text) => text !== undefined) && new Set(texts).size > 1) {
-    const length = Math.max(...texts.map((text) => new TextEncoder().encode(text).length)) + 1;
-    return { k: "mem", desc: { kind: "str", length }, size: length, align: 8, memory: { space: "stack", shared: false, writable: true } };
-  }
-  const mem = ways.find((way) => way.val.k === "mem" && way.val.desc.kind === "str")?.val;
-  const types = ways.map((way) => typeOfVal(way.val.k === "text" && mem !== undefined ? mem : way.val));
-  return types.reduce((a, b) => {
-    const joined = joinVarTypes(a, b);
-    return typeof joined === "string" ? f.fail("type-change", `the two values cannot become one: ${joined}`, node) : joined;
-  });
-}
-
-function lowerLogical(f: Lowering, expr: Logical, wanted: boolean): Val {
-  if (!wanted) return logicalStatement(f, expr);
-  if (expr.op === "??") return lowerDefault(f, expr);
-  const left = lower(f, expr.left);
-  if (left.k === "bool" && left.c === undefined) return conditionLogical(f, expr, left);
-  const [more, done] = [f.b.newBlock(), f.b.newBlock()];
-  const settled = f.settle(left);
-  const and = expr.op === "&&";
-  f.flush();
-  const ways: Way[] = [];
-  const before = f.snapshot();
-  const known = new Set(before);
-  const symbol = expr.left.type === "Ident" ? f.symbol(expr.left) : undefined;
-  if (settled.k === "opt") {
-    const there = f.b.newBlock();
-    f.b.branchIf("ne", settled.test(), f.b.const(0n), there, and ? done : more);
-    f.enter(there);
-    if (symbol !== undefined && and) known.add(symbol);
-    branchTruth(f, settled.inner(), expr.left, and ? more : done, and ? done : more);
-  } else branchTruth(f, settled, expr.left, and ? more : done, and ? done : more);
-  f.enter(done);
-  ways.push(endWay(f, !and && settled.k === "opt" ? settled.inner() : settled));
-  f.enter(more);
-  f.present = known;
-  ways.push(endWay(f, lower(f, expr.right)));
-  return joinWays(f, ways, expr, wanted);
-}
-
-/** `bool && x`: the left side is false where the right is skipped, so nothing of it needs keeping. */
-function conditionLogical(f: Lowering, expr: Logical, left: Val & { k: "bool" }): Val {
-  const [more, done] = [f.b.newBlock(), f.b.newBlock()];
-  const and = expr.op === "&&";
-  f.flush();
-  f.b.branch(left.ir!, and ? more : done, and ? done : more);
-  f.enter(done);
-  const ways = [endWay(f, { k: "bool", ir: undefined, c: !and })];
-  f.enter(more);
-  ways.push(endWay(f, lower(f, expr.right)));
-  return joinWays(f, ways, expr, true);
-}
-
-/** `a && b()` as a statement is an `if`. */
-function logicalStatement(f: Lowering, expr: Logical): Val {
-  const [more, join] = [f.b.newBlock(), f.b.newBlock()];
-  if (expr.op === "??") {
-    const left = lower(f, expr.left);
-    if (left.k !== "opt") return UNDEFINED;
-    const flows = branchPresence(f, left, undefined, join, more);
-    return endStatement(f, expr.right, more, join, flows.absent, flows.there);
-  }
-  const outcome = expr.op === "&&" ? branchOn(f, expr.left, more, join) : branchOn(f, expr.left, join, more);
-  const [into, past] = expr.op === "&&" ? [outcome.yes, outcome.no] : [outcome.no, outcome.yes];
-  return endStatement(f, expr.right, more, join, into, past);
-}
-
-function endStatement(f: Lowering, right: Expr, more: Lowering["b"]["block"], join: Lowering["b"]["block"], into: Flow, past: Flow): Val {
-  f.enter(more);
-  f.restore(into);
-  lower(f, right, false);
-  f.flush();
-  const flows = f.b.reachable ? [f.snapshot(), past] : [past];
-  f.b.jump(join);
-  f.enter(join);
-  f.meet(flows);
-  return UNDEFINED;
-}
-
-/** `a ?? b`. */
-function lowerDefault(f: Lowering, expr: Logical): Val {
-  const left = read(f, place(f, expr.left), expr.left);
-  if (left.k === "undefined") return lower(f, expr.right);
-  if (left.k !== "opt") return left.k === "ptr" ? pointerDefault(f, left, expr) : left;
-  const [there, absent] = [f.b.newBlock(), f.b.newBlock()];
-  const symbol = expr.left.type === "Ident" ? f.symbol(expr.left) : undefined;
-  const flows = branchPresence(f, left, symbol, there, absent);
-  f.enter(there);
-  f.restore(flows.there);
-  const ways = [endWay(f, left.inner())];
-  f.enter(absent);
-  f.restore(flows.absent);
-  ways.push(endWay(f, lower(f, expr.right)));
-  return joinWays(f, ways, expr, true);
-}
-
-function pointerDefault(f: Lowering, left: Val & { k: "ptr" }, expr: Logical): Val {
-  const [there, absent] = [f.b.newBlock(), f.b.newBlock()];
-  f.flush();
-  f.b.branchIf("ne", left.ir, f.b.const(0n), there, absent);
-  f.enter(there);
-  const ways = [endWay(f, left)];
-  f.enter(absent);
-  ways.push(endWay(f, lower(f, expr.right)));
-  return joinWays(f, ways, expr, true);
-}
-
-function lowerConditional(f: Lowering, expr: Conditional, wanted: boolean): Val {
-  const [yes, no] = [f.b.newBlock(), f.b.newBlock()];
-  const outcome = branchOn(f, expr.test, yes, no);
-  const ways: Way[] = [];
-  for (const [block, flow, value] of [[yes, outcome.yes, expr.then], [no, outcome.no, expr.else]] as const) {
-    f.enter(block);
-    f.restore(flow);
-    const val = lower(f, value, wanted);
-    f.flush();
-    ways.push(endWay(f, wanted ? val : UNDEFINED));
-  }
-  return joinWays(f, ways, expr, wanted);
-}
-
 function lowerObject(f: Lowering, expr: ObjectLit): Val {
   const fields = new Map<string, Val>();
   for (const prop of expr.props) fields.set(prop.key, lower(f, prop.value));
   return { k: "object", fields };
 }
-

@@ -62,10 +62,19 @@ export function hookOf(section: string, key: string, jsGlobal: HookFacts["jsGlob
     ctx: (f) => f.b.param(0),
     checkReturn(f, val, node) {
       if (val.k === "undefined") {
-        if (fallback === undefined) f.fail("no-verdict", `a program of kind ${section.split("/")[0]} must return a verdict on every way out`, node, ["XDP_PASS lets the packet through, XDP_DROP drops it"]);
+        if (fallback === undefined) {
+          f.fail(
+            "no-verdict",
+            `a program of kind ${section.split("/")[0]} must return a verdict on every way out`,
+            node,
+            ["XDP_PASS lets the packet through, XDP_DROP drops it"],
+          );
+        }
         return;
       }
-      if (val.k !== "int" && val.k !== "bool") f.fail("type", `a program returns an integer, this is ${describe(val)}`, node);
+      if (val.k !== "int" && val.k !== "bool") {
+        f.fail("type", `a program returns an integer, this is ${describe(val)}`, node);
+      }
     },
     jsGlobal,
   };

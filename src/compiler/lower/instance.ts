@@ -18,11 +18,20 @@ export function callFunction(f: Lowering, name: string, args: readonly Val[], ca
   if (parsed === undefined) return ERROR;
   const wanted = parsed.func.params.length - 1;
   if (args.length !== Math.max(0, wanted)) {
-    f.fail("arguments", `${name} takes ${Math.max(0, wanted)} argument${wanted === 1 ? "" : "s"}, this call has ${args.length}`, call, ["its first parameter is the scope and is not passed"]);
+    f.fail(
+      "arguments",
+      `${name} takes ${Math.max(0, wanted)} argument${wanted === 1 ? "" : "s"}, this call has ${args.length}`,
+      call,
+      ["its first parameter is the scope and is not passed"],
+    );
   }
   const types = args.map((arg, i) => passable(f, arg, call.args[i]!));
   const runtime = args.filter((_, i) => types[i]!.k !== "static" && types[i]!.k !== "undefined");
-  if (runtime.length > MAX_ARGUMENTS) f.fail("arguments", `a function takes at most ${MAX_ARGUMENTS} values, this call passes ${runtime.length}`, call, ["pass a struct in a map, or take globals from the scope"]);
+  if (runtime.length > MAX_ARGUMENTS) {
+    f.fail("arguments", `a function takes at most ${MAX_ARGUMENTS} values, this call passes ${runtime.length}`, call, [
+      "pass a struct in a map, or take globals from the scope",
+    ]);
+  }
   const instance = instanceOf(f, parsed, types, call);
   f.effect();
   const returns = instance.result.k !== "undefined";
@@ -40,7 +49,9 @@ function parsedFunction(f: Lowering, name: string): ParsedFunction | undefined {
 function passable(f: Lowering, val: Val, node: Expr): VarType {
   if (val.k === "opt") return f.wrong("a value that is there", val, node);
   const type = typeOfVal(val);
-  if (type.k === "object" || type.k === "tuple") f.fail("argument-type", `${describe(val)} cannot be passed to a function`, node, ["pass its fields one by one"]);
+  if (type.k === "object" || type.k === "tuple") {
+    f.fail("argument-type", `${describe(val)} cannot be passed to a function`, node, ["pass its fields one by one"]);
+  }
   if (type.k === "int" && val.k === "int") return { k: "int", t: { bits: widen(type.t.bits), signed: type.t.signed } };
   return type;
 }
@@ -54,28 +65,48 @@ function instanceOf(f: Lowering, parsed: ParsedFunction, types: readonly VarType
   const { module } = f;
   const key = `${parsed.key}|${f.hook.section}|${types.map(typeKey).join("|")}`;
   const known = module.instances.get(key);
-  if (known?.done === false) f.fail("recursion", `${parsed.key} calls itself`, call, ["BPF has a stack of 512 bytes: use a loop"]);
+  if (known?.done === false) {
+    f.fail("recursion", `${parsed.key} calls itself`, call, ["BPF has a stack of 512 bytes: use a loop"]);
+  }
   if (known !== undefined) return known;
-  const taken = [...module.instances.values()].filter((other) => other.name === parsed.key || other.name.startsWith(`${parsed.key}__`)).length;
+  const taken =
+    [...module.instances.values()].filter((other) =>
+      other.name === parsed.key || other.name.startsWith(`${parsed.key}__`)
+    ).length;
   const name = taken === 0 ? parsed.key : `${parsed.key}__${taken + 1}`;
   const pending: Instance = { name, result: { k: "undefined" }, done: false };
   module.instances.set(key, pending);
   const runtime = types.filter((type) => type.k !== "static" && type.k !== "undefined");
   const hook = { ...f.hook, defaultReturn: 0n, checkReturn };
-  const { fn, rounds } = lowerRounds(module, parsed, { name, params: 1 + runtime.length, linkage: "static", hook }, (g) => bindAll(g, parsed, types));
+  const { fn, rounds } = lowerRounds(
+    module,
+    parsed,
+    { name, params: 1 + runtime.length, linkage: "static", hook },
+    (g) => bindAll(g, parsed, types),
+  );
   module.functions.push(fn);
-  const instance: Instance = { name, result: resultType(f, rounds.result ?? { k: "undefined" }, parsed.key, call), done: true };
+  const instance: Instance = {
+    name,
+    result: resultType(f, rounds.result ?? { k: "undefined" }, parsed.key, call),
+    done: true,
+  };
   module.instances.set(key, instance);
   return instance;
 }
 
 function checkReturn(f: Lowering, val: Val, node: Expr): void {
   if (val.k === "int" || val.k === "bool" || val.k === "ptr" || val.k === "undefined") return;
-  f.fail("return-type", `a function returns an integer, a boolean or a pointer, this is ${describe(val)}`, node, ["write what it makes into a map, or return a part"]);
+  f.fail("return-type", `a function returns an integer, a boolean or a pointer, this is ${describe(val)}`, node, [
+    "write what it makes into a map, or return a part",
+  ]);
 }
 
 function resultType(f: Lowering, type: VarType, name: string, call: Call): VarType {
-  if (type.k === "opt") f.fail("return-type", `${name} returns a value on some ways only`, call, ["return 0, or whatever means nothing, on the others"]);
+  if (type.k === "opt") {
+    f.fail("return-type", `${name} returns a value on some ways only`, call, [
+      "return 0, or whatever means nothing, on the others",
+    ]);
+  }
   return type;
 }
 

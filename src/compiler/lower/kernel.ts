@@ -15,7 +15,8 @@ import { ERROR, type FieldVal, type PtrVal, type Val } from "./values.ts";
 
 /** The kernel's types, or a diagnostic that says why there are none. */
 export function kernelTypes(f: Lowering, node: Expr): KernelTypes {
-  return f.module.types ?? f.fail("no-btf", "kernel types are not known: this kernel has no BTF (CONFIG_DEBUG_INFO_BTF)", node);
+  return f.module.types ??
+    f.fail("no-btf", "kernel types are not known: this kernel has no BTF (CONFIG_DEBUG_INFO_BTF)", node);
 }
 
 /** `pointer.name`. */
@@ -23,10 +24,25 @@ export function pointerMember(f: Lowering, ptr: PtrVal, property: string, node: 
   const types = kernelTypes(f, node);
   const shape = types.shape(ptr.type);
   if (shape.k !== "composite") {
-    if (ptr.type === 0) f.fail("untyped-pointer", `the pointer has no type, so \`.${property}\` is not known`, node, ['say what it points to: as(pointer, "task_struct")']);
+    if (ptr.type === 0) {
+      f.fail("untyped-pointer", `the pointer has no type, so \`.${property}\` is not known`, node, [
+        'say what it points to: as(pointer, "task_struct")',
+      ]);
+    }
     f.fail("no-fields", `${types.name(ptr.type)} has no fields`, node);
   }
-  const root: FieldVal = { k: "field", root: ptr.ir, rootType: shape.id, prov: ptr.prov, path: [0], type: shape.id, offset: 0, bitOffset: 0, bitSize: 0, name: types.name(shape.id) };
+  const root: FieldVal = {
+    k: "field",
+    root: ptr.ir,
+    rootType: shape.id,
+    prov: ptr.prov,
+    path: [0],
+    type: shape.id,
+    offset: 0,
+    bitOffset: 0,
+    bitSize: 0,
+    name: types.name(shape.id),
+  };
   return fieldMember(f, root, property, node);
 }
 
@@ -42,7 +58,12 @@ export function fieldMember(f: Lowering, field: FieldVal, property: string, node
   const member = types.member(shape.id, property);
   if (member === undefined) {
     const names = types.memberNames(shape.id);
-    f.report("unknown-field", `${types.name(shape.id)} has no field \`${property}\``, memberNode(node), didYouMean(property, names));
+    f.report(
+      "unknown-field",
+      `${types.name(shape.id)} has no field \`${property}\``,
+      memberNode(node),
+      didYouMean(property, names),
+    );
     return ERROR;
   }
   const bits = field.offset * 8 + member.bitOffset;
@@ -103,7 +124,13 @@ function loadScalar(f: Lowering, field: FieldVal, size: AccessSize, signed: bool
 }
 
 /** Reads a scalar by a helper into the stack; zero if the address is bad. */
-export function probeRead(f: Lowering, address: Value, size: AccessSize, signed: boolean, prov: "kernel" | "user" | "direct"): Value {
+export function probeRead(
+  f: Lowering,
+  address: Value,
+  size: AccessSize,
+  signed: boolean,
+  prov: "kernel" | "user" | "direct",
+): Value {
   const slot = f.b.slotAddress(f.b.newSlot("read", 8, 8));
   const name = prov === "user" ? "probe_read_user" : "probe_read_kernel";
   f.b.callHelper(HELPERS[name]!.id, name, [slot, f.b.const(BigInt(size)), address], { writes: 1 });
@@ -113,8 +140,9 @@ export function probeRead(f: Lowering, address: Value, size: AccessSize, signed:
 /** As BPF_CORE_READ_BITFIELD does: load what holds it, shift it up to the top, shift it down with its sign. */
 function readBitField(f: Lowering, field: FieldVal, shape: { size: number; signed: boolean; bool: boolean }): Val {
   const { offset, size } = bitFieldBytes(field, shape.size);
-  const record = (kind: "FIELD_BYTE_OFFSET" | "FIELD_LSHIFT_U64" | "FIELD_RSHIFT_U64"): ReturnType<typeof f.module.record> =>
-    f.module.record(field.rootType, field.path, kind);
+  const record = (
+    kind: "FIELD_BYTE_OFFSET" | "FIELD_LSHIFT_U64" | "FIELD_RSHIFT_U64",
+  ): ReturnType<typeof f.module.record> => f.module.record(field.rootType, field.path, kind);
   const raw = field.prov === "direct"
     ? f.b.load(size, field.root, offset, { core: record("FIELD_BYTE_OFFSET") })
     : probeRead(f, f.b.addCore(field.root, offset, record("FIELD_BYTE_OFFSET")), size, false, field.prov);
@@ -167,13 +195,27 @@ export function kernelIndex(f: Lowering, val: FieldVal | PtrVal, index: Val & { 
     }
     const size = types.size(shape.element);
     const offset = val.offset + Number(index.c) * size;
-    return { ...val, path: [...val.path, Number(index.c)], type: shape.element, offset, bitOffset: offset * 8, name: `${val.name}[${index.c}]` };
+    return {
+      ...val,
+      path: [...val.path, Number(index.c)],
+      type: shape.element,
+      offset,
+      bitOffset: offset * 8,
+      name: `${val.name}[${index.c}]`,
+    };
   }
   return elementAt(f, fieldAddress(f, val), shape.element, val.prov, index, shape.length);
 }
 
 /** An element at a variable index: the verifier knows no BTF pointer plus variable, so it is read by the helper. */
-function elementAt(f: Lowering, base: Value, type: number, prov: PtrVal["prov"], index: Val & { k: "int" }, _length: number | undefined): Val {
+function elementAt(
+  f: Lowering,
+  base: Value,
+  type: number,
+  prov: PtrVal["prov"],
+  index: Val & { k: "int" },
+  _length: number | undefined,
+): Val {
   const types = f.module.types!;
   const size = Math.max(1, types.size(type));
   const address = f.b.add(base, f.b.mul(f.word(index), f.b.const(BigInt(size))));
@@ -183,6 +225,8 @@ function elementAt(f: Lowering, base: Value, type: number, prov: PtrVal["prov"],
     const ir = probeRead(f, address, shape.size as AccessSize, shape.signed, indirect);
     return f.int(ir, shape.size === 8 && !shape.signed ? U64 : intType(shape.size * 8, shape.signed));
   }
-  if (shape.k === "pointer") return { k: "ptr", type: shape.to, ir: probeRead(f, address, 8, false, indirect), prov: indirect };
+  if (shape.k === "pointer") {
+    return { k: "ptr", type: shape.to, ir: probeRead(f, address, 8, false, indirect), prov: indirect };
+  }
   return { k: "ptr", type, ir: address, prov: indirect };
 }

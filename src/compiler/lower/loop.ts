@@ -48,18 +48,42 @@ export function lowerFor(f: Lowering, stmt: For, label: string | undefined): voi
 }
 
 export function lowerWhile(f: Lowering, stmt: While, label: string | undefined): void {
-  lowerLoop(f, { stmt, label, test: stmt.test, testFirst: true, body: () => lowerStatement(f, stmt.body, undefined), update: undefined, bounded: false });
+  lowerLoop(f, {
+    stmt,
+    label,
+    test: stmt.test,
+    testFirst: true,
+    body: () => lowerStatement(f, stmt.body, undefined),
+    update: undefined,
+    bounded: false,
+  });
 }
 
 export function lowerDoWhile(f: Lowering, stmt: DoWhile, label: string | undefined): void {
-  lowerLoop(f, { stmt, label, test: stmt.test, testFirst: false, body: () => lowerStatement(f, stmt.body, undefined), update: undefined, bounded: false });
+  lowerLoop(f, {
+    stmt,
+    label,
+    test: stmt.test,
+    testFirst: false,
+    body: () => lowerStatement(f, stmt.body, undefined),
+    update: undefined,
+    bounded: false,
+  });
 }
 
 function lowerLoop(f: Lowering, parts: LoopParts): void {
   f.flush();
   const iterator = parts.bounded ? undefined : openIterator(f, parts.stmt, f.constant(0n), f.constant(MAX_ITERATIONS));
   const [head, body, exit, next] = [f.b.newBlock(), f.b.newBlock(), f.b.newBlock(), f.b.newBlock()];
-  const target: JumpTarget = { label: parts.label, breakTo: exit, continueTo: next, breakFlows: [], continueFlows: [], isSwitch: false, cleanup: undefined };
+  const target: JumpTarget = {
+    label: parts.label,
+    breakTo: exit,
+    continueTo: next,
+    breakFlows: [],
+    continueFlows: [],
+    isSwitch: false,
+    cleanup: undefined,
+  };
   forget(f, parts.stmt);
   f.b.jump(head);
   f.b.setBlock(head);
@@ -119,7 +143,10 @@ interface Iterator {
 
 function openIterator(f: Lowering, stmt: Stmt, from: IntVal, to: IntVal): Iterator {
   if (!hasKfunc(f, "bpf_iter_num_new")) {
-    f.fail("unbounded-loop", "nothing bounds this loop, and the verifier must see that it ends", { start: stmt.start, end: Math.min(stmt.end, stmt.start + 5) }, [
+    f.fail("unbounded-loop", "nothing bounds this loop, and the verifier must see that it ends", {
+      start: stmt.start,
+      end: Math.min(stmt.end, stmt.start + 5),
+    }, [
       "count to a constant: `for (let i = 0; i < 64; i++)`, or test one as well: `i < n && i < 64`",
       "Linux 6.4 and later can run it as it is",
     ]);
@@ -156,15 +183,30 @@ function overRange(f: Lowering, stmt: ForOf, { from, to }: RangeVal, label: stri
   const counter = f.b.newLocal("counter");
   f.flush();
   const signed = from.t.signed || to.t.signed;
-  const bind = (val: IntVal): void => destructure(f, stmt.target, val, stmt.iterable, (ident, item) => declareName(f, ident, item, stmt.iterable));
+  const bind = (val: IntVal): void =>
+    destructure(f, stmt.target, val, stmt.iterable, (ident, item) => declareName(f, ident, item, stmt.iterable));
   const type = { bits: Math.max(to.t.bits, from.t.bits, 1), signed };
   if (!bounded) {
     const iterator = openIterator(f, stmt, from, to);
-    return iterated(f, stmt, label, iterator, (pointer) => bind(f.int(f.b.load(4, pointer, 0, { signed: true }), { bits: 32, signed: true })));
+    return iterated(
+      f,
+      stmt,
+      label,
+      iterator,
+      (pointer) => bind(f.int(f.b.load(4, pointer, 0, { signed: true }), { bits: 32, signed: true })),
+    );
   }
   f.b.setLocal(counter, f.word(from));
   const [head, body, exit, next] = [f.b.newBlock(), f.b.newBlock(), f.b.newBlock(), f.b.newBlock()];
-  const target: JumpTarget = { label, breakTo: exit, continueTo: next, breakFlows: [], continueFlows: [], isSwitch: false, cleanup: undefined };
+  const target: JumpTarget = {
+    label,
+    breakTo: exit,
+    continueTo: next,
+    breakFlows: [],
+    continueFlows: [],
+    isSwitch: false,
+    cleanup: undefined,
+  };
   forget(f, stmt);
   f.b.jump(head);
   f.b.setBlock(head);
@@ -173,7 +215,20 @@ function overRange(f: Lowering, stmt: ForOf, { from, to }: RangeVal, label: stri
   f.b.branchIf(signed ? "slt" : "ult", now, f.word(to), body, exit);
   f.enter(body);
   bind(f.int(now, type));
-  runBody(f, { stmt, label, test: undefined, testFirst: true, body: () => lowerStatement(f, stmt.body, undefined), update: undefined, bounded }, target, undefined);
+  runBody(
+    f,
+    {
+      stmt,
+      label,
+      test: undefined,
+      testFirst: true,
+      body: () => lowerStatement(f, stmt.body, undefined),
+      update: undefined,
+      bounded,
+    },
+    target,
+    undefined,
+  );
   f.enter(next);
   f.b.setLocal(counter, f.b.add(now, f.b.const(1n)));
   f.b.jump(head);
@@ -182,14 +237,41 @@ function overRange(f: Lowering, stmt: ForOf, { from, to }: RangeVal, label: stri
   f.meet(target.breakFlows);
 }
 
-function iterated(f: Lowering, stmt: ForOf, label: string | undefined, iterator: Iterator, bindItem: (pointer: ReturnType<Lowering["word"]>) => void): void {
+function iterated(
+  f: Lowering,
+  stmt: ForOf,
+  label: string | undefined,
+  iterator: Iterator,
+  bindItem: (pointer: ReturnType<Lowering["word"]>) => void,
+): void {
   const [head, exit] = [f.b.newBlock(), f.b.newBlock()];
-  const target: JumpTarget = { label, breakTo: exit, continueTo: head, breakFlows: [], continueFlows: [], isSwitch: false, cleanup: undefined };
+  const target: JumpTarget = {
+    label,
+    breakTo: exit,
+    continueTo: head,
+    breakFlows: [],
+    continueFlows: [],
+    isSwitch: false,
+    cleanup: undefined,
+  };
   forget(f, stmt);
   f.b.jump(head);
   f.b.setBlock(head);
   bindItem(nextIteration(f, iterator, target));
-  runBody(f, { stmt, label, test: undefined, testFirst: true, body: () => lowerStatement(f, stmt.body, undefined), update: undefined, bounded: false }, target, iterator);
+  runBody(
+    f,
+    {
+      stmt,
+      label,
+      test: undefined,
+      testFirst: true,
+      body: () => lowerStatement(f, stmt.body, undefined),
+      update: undefined,
+      bounded: false,
+    },
+    target,
+    iterator,
+  );
   f.b.seal(head);
   f.enter(exit);
   f.meet(target.breakFlows);
@@ -201,7 +283,9 @@ function itemsOf(f: Lowering, over: Val, stmt: ForOf): (() => Val)[] {
   if (over.k === "tuple") return over.elements.map((element) => () => element);
   const elements = over.k === "mem" ? elementLayout(over.desc) : undefined;
   if (over.k !== "mem" || elements === undefined || elements.length > 64) {
-    return f.fail("for-of", "`for…of` goes over range(…), an array literal or a short array field", stmt.iterable, ["write `for (const i of range(array.length))` and index with `i`"]);
+    return f.fail("for-of", "`for…of` goes over range(…), an array literal or a short array field", stmt.iterable, [
+      "write `for (const i of range(array.length))` and index with `i`",
+    ]);
   }
   return Array.from({ length: elements.length }, (_, i) => () => readMemory(f, elementPlace(over, BigInt(i))!));
 }
@@ -214,7 +298,15 @@ function overItems(f: Lowering, stmt: ForOf, items: readonly (() => Val)[], labe
   forget(f, stmt);
   for (const item of items) {
     const next = f.b.newBlock();
-    const target: JumpTarget = { label, breakTo: exit, continueTo: next, breakFlows, continueFlows: [], isSwitch: false, cleanup: undefined };
+    const target: JumpTarget = {
+      label,
+      breakTo: exit,
+      continueTo: next,
+      breakFlows,
+      continueFlows: [],
+      isSwitch: false,
+      cleanup: undefined,
+    };
     destructure(f, stmt.target, item(), stmt.iterable, (ident, val) => declareName(f, ident, val, stmt.iterable));
     f.jumps.push(target);
     f.loops.push(stmt);
@@ -244,7 +336,9 @@ function countsToConstant(f: Lowering, stmt: For): boolean {
   const steps = stepsOf(stmt.update);
   return conjuncts(stmt.test).some((test) => {
     if (test.type !== "Binary" || !/^(<=?|>=?|!==?)$/.test(test.op)) return false;
-    const [variable, limit] = test.left.type === "Ident" && steps.has(test.left.name) ? [test.left, test.right] : [test.right, test.left];
+    const [variable, limit] = test.left.type === "Ident" && steps.has(test.left.name)
+      ? [test.left, test.right]
+      : [test.right, test.left];
     if (variable.type !== "Ident" || !steps.has(variable.name)) return false;
     const symbol = f.symbol(variable);
     const value = symbol === undefined ? undefined : constantOf(f, limit);
@@ -261,7 +355,10 @@ function stepsOf(update: Expr): Set<string> {
   const names = new Set<string>();
   for (const expr of update.type === "Sequence" ? update.exprs : [update]) {
     if (expr.type === "Update" && expr.arg.type === "Ident") names.add(expr.arg.name);
-    if (expr.type === "Assign" && (expr.op === "+" || expr.op === "-") && expr.target.type === "Ident" && expr.value.type === "Number") names.add(expr.target.name);
+    if (
+      expr.type === "Assign" && (expr.op === "+" || expr.op === "-") && expr.target.type === "Ident" &&
+      expr.value.type === "Number"
+    ) names.add(expr.target.name);
   }
   return names;
 }
@@ -275,4 +372,3 @@ function constantOf(f: Lowering, expr: Expr): bigint | undefined {
   const binding = symbol === undefined ? undefined : f.bound.get(symbol);
   return binding !== undefined && "val" in binding && binding.val.k === "int" ? binding.val.c : undefined;
 }
-

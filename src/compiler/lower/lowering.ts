@@ -74,7 +74,14 @@ export class Lowering {
   constructor(
     module: Module,
     name: string,
-    options: { params: number; linkage: "static" | "global"; bindings: Bindings; source: SourceText; hook: HookFacts; rounds: Rounds },
+    options: {
+      params: number;
+      linkage: "static" | "global";
+      bindings: Bindings;
+      source: SourceText;
+      hook: HookFacts;
+      rounds: Rounds;
+    },
   ) {
     this.module = module;
     this.b = new FunctionBuilder(name, options);
@@ -228,7 +235,9 @@ export class Lowering {
     const known = this.rounds.types.get(symbol);
     const joined = known === undefined ? type : joinVarTypes(known, type);
     if (typeof joined === "string") {
-      this.fail("type-change", `\`${symbol.name}\` cannot hold both values: ${joined}`, node, ["use a second variable"]);
+      this.fail("type-change", `\`${symbol.name}\` cannot hold both values: ${joined}`, node, [
+        "use a second variable",
+      ]);
     }
     const bound = this.bound.get(symbol);
     if (known === undefined || !sameType(known, joined)) {
@@ -283,7 +292,9 @@ export class Lowering {
   /** Memory for `size` bytes: on the stack, or in per-CPU scratch memory if it is large. */
   temporary(name: string, desc: LayoutDesc, size: number): MemVal {
     const inScratch = size > SCRATCH_LIMIT && this.hook.scratch;
-    const base = inScratch ? this.#takeScratch(size) : this.b.slotAddress(this.b.newSlot(name, Math.ceil(size / 8) * 8, 8));
+    const base = inScratch
+      ? this.#takeScratch(size)
+      : this.b.slotAddress(this.b.newSlot(name, Math.ceil(size / 8) * 8, 8));
     const offset = inScratch ? this.scratchUsed - Math.ceil(size / 8) * 8 : 0;
     return { k: "mem", desc, size, align: 8, base, offset, memory: { space: "stack", shared: false, writable: true } };
   }
@@ -301,7 +312,12 @@ export class Lowering {
   wrong(wanted: string, val: Val, node: Expr): never {
     if (val.k === "error") throw new Abandon(wanted);
     const notes = val.k === "opt" ? ["test it first: `if (x === undefined) return;`, or give a default: `x ?? 0`"] : [];
-    this.fail(val.k === "opt" ? "maybe-undefined" : "type", `expected ${wanted}, this is ${describe(val)}`, node, notes);
+    this.fail(
+      val.k === "opt" ? "maybe-undefined" : "type",
+      `expected ${wanted}, this is ${describe(val)}`,
+      node,
+      notes,
+    );
   }
 }
 
@@ -319,12 +335,14 @@ function equalTypes(a: VarType, b: VarType): boolean {
   if (a.k === "int" && b.k === "int") return a.t.bits === b.t.bits && a.t.signed === b.t.signed;
   if (a.k === "ptr" && b.k === "ptr") return a.type === b.type && a.prov === b.prov;
   if (a.k === "opt" && b.k === "opt") return equalTypes(a.of, b.of);
-  if (a.k === "mem" && b.k === "mem") return a.size === b.size && a.memory.space === b.memory.space && a.memory.shared === b.memory.shared && a.memory.writable === b.memory.writable;
+  if (a.k === "mem" && b.k === "mem") {
+    return a.size === b.size && a.memory.space === b.memory.space && a.memory.shared === b.memory.shared &&
+      a.memory.writable === b.memory.writable;
+  }
   if (a.k === "object" && b.k === "object") {
-    return a.fields.size === b.fields.size && [...a.fields].every(([name, type]) => equalTypes(type, b.fields.get(name)!));
+    return a.fields.size === b.fields.size &&
+      [...a.fields].every(([name, type]) => equalTypes(type, b.fields.get(name)!));
   }
   if (a.k === "tuple" && b.k === "tuple") return a.elements.every((type, i) => equalTypes(type, b.elements[i]!));
   return true;
 }
-
-

@@ -5,7 +5,7 @@
  */
 import type { Layout } from "../../bytes/layout.ts";
 import { BPF_F_CURRENT_CPU, BPF_F_USER_STACK } from "../../abi/bpf.gen.ts";
-import { U32, I64 } from "../check/int_types.ts";
+import { I64, U32 } from "../check/int_types.ts";
 import { isAggregation, type MapDefinition, type MapKind } from "../definitions.ts";
 import type { Value } from "../ir/ir.ts";
 import type { Call } from "../syntax/ast.ts";
@@ -72,7 +72,15 @@ export function mapMethod(f: Lowering, map: MapVal, name: string, args: Val[], c
     addToAggregation(f, map, args, call);
     return UNDEFINED;
   }
-  const method = METHODS[map.def.kind === "bloom_filter" ? `bloom_${name}` : STORAGE_KINDS.has(map.def.kind) ? `storage_${name}` : /^sock(map|hash)$/.test(map.def.kind) ? `sock_${name}` : name]!;
+  const method = METHODS[
+    map.def.kind === "bloom_filter"
+      ? `bloom_${name}`
+      : STORAGE_KINDS.has(map.def.kind)
+      ? `storage_${name}`
+      : /^sock(map|hash)$/.test(map.def.kind)
+      ? `sock_${name}`
+      : name
+  ]!;
   return method({ f, map, def: map.def, args, call, wanted, fd: () => f.b.mapFd(map.name) });
 }
 
@@ -98,7 +106,11 @@ const METHODS: Readonly<Record<string, (m: MapCall) => Val>> = {
   },
   getOrInsert: (m) => {
     m.f.effect();
-    const pointer = lookupOrInsert(m, key(m), () => m.f.address(materialise(m.f, argument(m, 1), m.def.value!, "value", m.call.args[1]!)));
+    const pointer = lookupOrInsert(
+      m,
+      key(m),
+      () => m.f.address(materialise(m.f, argument(m, 1), m.def.value!, "value", m.call.args[1]!)),
+    );
     return fromPointer(m.f, pointer, m.def.value!, mapMemory(m.def));
   },
   add,
@@ -114,7 +126,14 @@ const METHODS: Readonly<Record<string, (m: MapCall) => Val>> = {
     m.f.effect();
     return m.f.int(helper(m.f, "map_push_elem", [m.fd(), m.f.address(value), m.f.b.const(0n)]), I64);
   },
-  bloom_has: (m) => succeeded(m.f, helper(m.f, "map_peek_elem", [m.fd(), m.f.address(materialise(m.f, argument(m, 0), m.def.value!, "value", m.call.args[0]!))])),
+  bloom_has: (m) =>
+    succeeded(
+      m.f,
+      helper(m.f, "map_peek_elem", [
+        m.fd(),
+        m.f.address(materialise(m.f, argument(m, 0), m.def.value!, "value", m.call.args[0]!)),
+      ]),
+    ),
   emit,
   reserve: (m) => {
     m.f.effect();
@@ -162,7 +181,11 @@ function argument(m: MapCall, i: number): Val {
   const val = m.args[i];
   if (val !== undefined) return val;
   const callee = m.call.callee.type === "Member" ? m.call.callee.property : "";
-  return m.f.fail("arguments", `${m.map.name}.${callee} takes ${i + 1} argument${i === 0 ? "" : "s"} at least, this call has ${m.args.length}`, m.call);
+  return m.f.fail(
+    "arguments",
+    `${m.map.name}.${callee} takes ${i + 1} argument${i === 0 ? "" : "s"} at least, this call has ${m.args.length}`,
+    m.call,
+  );
 }
 
 function mapMemory(def: MapDefinition): Memory {
@@ -221,12 +244,16 @@ function lookupOrInsert(m: MapCall, keyAddress: Value, initial: () => Value): Va
 function add(m: MapCall): Val {
   const { f, def } = m;
   const { value } = def;
-  if (value === undefined || value.desc.kind !== "int" || value.desc.bits < 32) return f.fail("type", `"${m.map.name}" does not hold 32- or 64-bit integers, so nothing can be added`, m.call);
+  if (value === undefined || value.desc.kind !== "int" || value.desc.bits < 32) {
+    return f.fail("type", `"${m.map.name}" does not hold 32- or 64-bit integers, so nothing can be added`, m.call);
+  }
   const by = m.args[1] === undefined ? f.constant(1n) : toInt(f, m.args[1], m.call.args[1]!);
   f.effect();
   const keyAddress = key(m);
   const zero = (): Value => f.address(materialise(f, f.constant(0n), value, "value", m.call));
-  const pointer = def.kind.endsWith("array") ? helper(f, "map_lookup_elem", [m.fd(), keyAddress]) : lookupOrInsert(m, keyAddress, zero);
+  const pointer = def.kind.endsWith("array")
+    ? helper(f, "map_lookup_elem", [m.fd(), keyAddress])
+    : lookupOrInsert(m, keyAddress, zero);
   const [there, join] = [f.b.newBlock(), f.b.newBlock()];
   f.b.branchIf("ne", pointer, f.b.const(0n), there, join);
   f.enter(there);
@@ -239,7 +266,12 @@ function add(m: MapCall): Val {
 }
 
 /** The value behind a pointer that may be null. */
-export function fromPointer(f: Lowering, pointer: Value, layout: { readonly desc: MemVal["desc"]; readonly size: number; readonly align: number }, memory: Memory): OptVal {
+export function fromPointer(
+  f: Lowering,
+  pointer: Value,
+  layout: { readonly desc: MemVal["desc"]; readonly size: number; readonly align: number },
+  memory: Memory,
+): OptVal {
   const mem = memVal(layout.desc, layout.size, layout.align, pointer, 0, memory);
   const { kind } = layout.desc;
   if (kind !== "int" && kind !== "enum" && kind !== "bool") {
@@ -247,13 +279,18 @@ export function fromPointer(f: Lowering, pointer: Value, layout: { readonly desc
   }
   const local = f.b.newLocal("looked up");
   const of = scalarType(layout.desc);
-  const inner = (): Val => kind === "bool" ? { k: "bool", ir: f.b.getLocal(local), c: undefined } : { k: "int", t: (of as { t: typeof U32 }).t, ir: f.b.getLocal(local), c: undefined };
+  const inner = (): Val =>
+    kind === "bool"
+      ? { k: "bool", ir: f.b.getLocal(local), c: undefined }
+      : { k: "int", t: (of as { t: typeof U32 }).t, ir: f.b.getLocal(local), c: undefined };
   const load = (): void => f.b.setLocal(local, f.word(readMemory(f, mem)));
   return f.pend({ k: "opt", of, test: () => pointer, inner, pending: { load } });
 }
 
 function scalarType(desc: MemVal["desc"]): OptVal["of"] {
-  return desc.kind === "int" || desc.kind === "enum" ? { k: "int", t: { bits: desc.bits, signed: desc.signed } } : { k: "bool" };
+  return desc.kind === "int" || desc.kind === "enum"
+    ? { k: "int", t: { bits: desc.bits, signed: desc.signed } }
+    : { k: "bool" };
 }
 
 function takeOut(m: MapCall, name: string): OptVal {
@@ -274,14 +311,25 @@ function emit(m: MapCall): Val {
   const record = argument(m, 0);
   const node = m.call.args[0]!;
   f.effect();
-  if (def.kind === "perf_event_array" || !f.module.facts.has("ringbuf")) return succeeded(f, perfOutput(f, m.map.name, materialise(f, record, def.value!, "record", node)));
+  if (def.kind === "perf_event_array" || !f.module.facts.has("ringbuf")) {
+    return succeeded(f, perfOutput(f, m.map.name, materialise(f, record, def.value!, "record", node)));
+  }
   const pointer = helper(f, "ringbuf_reserve", [m.fd(), size(f, def.value!), f.b.const(0n)], { fresh: true });
   const [there, join] = [f.b.newBlock(), f.b.newBlock()];
   const done = f.b.newLocal("sent");
   if (m.wanted) f.b.setLocal(done, f.b.const(0n));
   f.b.branchIf("ne", pointer, f.b.const(0n), there, join);
   f.enter(there);
-  store(f, memVal(def.value!.desc, def.value!.size, def.value!.align, pointer, 0, { space: "ring", shared: false, writable: true }), record, node);
+  store(
+    f,
+    memVal(def.value!.desc, def.value!.size, def.value!.align, pointer, 0, {
+      space: "ring",
+      shared: false,
+      writable: true,
+    }),
+    record,
+    node,
+  );
   helper(f, "ringbuf_submit", [pointer, f.b.const(0n)], { returns: false });
   if (m.wanted) f.b.setLocal(done, f.b.const(1n));
   f.b.jump(join);
@@ -290,12 +338,20 @@ function emit(m: MapCall): Val {
 }
 
 export function perfOutput(f: Lowering, map: string, record: MemVal): Value {
-  return helper(f, "perf_event_output", [f.hook.ctx(f), f.b.mapFd(map), f.b.const(BigInt(BPF_F_CURRENT_CPU)), f.address(record), f.b.const(BigInt(record.size))]);
+  return helper(f, "perf_event_output", [
+    f.hook.ctx(f),
+    f.b.mapFd(map),
+    f.b.const(BigInt(BPF_F_CURRENT_CPU)),
+    f.address(record),
+    f.b.const(BigInt(record.size)),
+  ]);
 }
 
 function release(m: MapCall, name: string): Val {
   const record = argument(m, 0);
-  if (record.k !== "mem" || record.memory.space !== "ring") return m.f.wrong("a reserved record", record, m.call.args[0]!);
+  if (record.k !== "mem" || record.memory.space !== "ring") {
+    return m.f.wrong("a reserved record", record, m.call.args[0]!);
+  }
   m.f.effect();
   helper(m.f, name, [m.f.address(record), m.f.b.const(0n)], { returns: false });
   return UNDEFINED;
@@ -303,7 +359,9 @@ function release(m: MapCall, name: string): Val {
 
 function stackId(m: MapCall, base: bigint): Val {
   const skip = m.args[0] === undefined ? 0n : toInt(m.f, m.args[0], m.call.args[0]!).c;
-  if (skip === undefined || skip < 0n || skip > 255n) m.f.fail("type", "the number of frames to skip is a constant from 0 to 255", m.call);
+  if (skip === undefined || skip < 0n || skip > 255n) {
+    m.f.fail("type", "the number of frames to skip is a constant from 0 to 255", m.call);
+  }
   m.f.effect();
   return m.f.int(helper(m.f, "get_stackid", [m.f.hook.ctx(m.f), m.fd(), m.f.b.const(base | skip)]), I64);
 }
@@ -313,7 +371,15 @@ function socketRedirect(m: MapCall): Val {
   const hash = m.def.kind === "sockhash";
   const where = hash ? key(m) : m.f.word(toInt(m.f, argument(m, 0), m.call.args[0]!));
   m.f.effect();
-  return m.f.int(helper(m.f, `${message ? "msg" : "sk"}_redirect_${hash ? "hash" : "map"}`, [m.f.hook.ctx(m.f), m.fd(), where, flags(m, 1)]), I64);
+  return m.f.int(
+    helper(m.f, `${message ? "msg" : "sk"}_redirect_${hash ? "hash" : "map"}`, [
+      m.f.hook.ctx(m.f),
+      m.fd(),
+      where,
+      flags(m, 1),
+    ]),
+    I64,
+  );
 }
 
 function storagePrefix(kind: MapKind): string {
@@ -324,7 +390,11 @@ function storage(m: MapCall, create: bigint): Val {
   const owner = m.f.settle(argument(m, 0));
   if (owner.k !== "ptr") return m.f.wrong("a pointer to the owner, `task()` for example", owner, m.call.args[0]!);
   m.f.effect();
-  const pointer = helper(m.f, `${storagePrefix(m.def.kind)}_storage_get`, [m.fd(), owner.ir, m.f.b.const(0n), m.f.b.const(create)]);
+  const pointer = helper(m.f, `${storagePrefix(m.def.kind)}_storage_get`, [
+    m.fd(),
+    owner.ir,
+    m.f.b.const(0n),
+    m.f.b.const(create),
+  ]);
   return fromPointer(m.f, pointer, m.def.value!, { space: "map", shared: true, writable: true });
 }
-

@@ -13,7 +13,15 @@ import type { VarType } from "./cells.ts";
 import { sameDesc } from "./cells.ts";
 import { fieldAddress, isCharArray, readField } from "./kernel.ts";
 import type { Lowering } from "./lowering.ts";
-import { describeDesc, type FillVal, type MemVal, type Memory, type ObjectVal, type TextVal, type Val } from "./values.ts";
+import {
+  describeDesc,
+  type FillVal,
+  type Memory,
+  type MemVal,
+  type ObjectVal,
+  type TextVal,
+  type Val,
+} from "./values.ts";
 
 /** Default length of a string that is kept in a variable without saying how long it is. */
 export const DEFAULT_STRING = 64;
@@ -21,7 +29,14 @@ export const DEFAULT_STRING = 64;
 const encoder = new TextEncoder();
 
 /** A value of `desc` at an address. */
-export function memVal(desc: LayoutDesc, size: number, align: number, base: Value, offset: number, memory: Memory): MemVal {
+export function memVal(
+  desc: LayoutDesc,
+  size: number,
+  align: number,
+  base: Value,
+  offset: number,
+  memory: Memory,
+): MemVal {
   return { k: "mem", desc, size, align, base, offset, memory };
 }
 
@@ -36,7 +51,9 @@ export function readMemory(f: Lowering, mem: MemVal, node?: Expr): Val {
     case "bool":
       return { k: "bool", ir: f.b.load(1, mem.base, mem.offset), c: undefined };
     case "float":
-      return node === undefined ? mem : f.fail("float", "a float cannot be used in a kernel function: BPF has integers only", node);
+      return node === undefined
+        ? mem
+        : f.fail("float", "a float cannot be used in a kernel function: BPF has integers only", node);
     default:
       return mem;
   }
@@ -83,11 +100,21 @@ export function fieldPlace(mem: MemVal, field: LayoutField): MemVal {
 export function elementPlace(mem: MemVal, index: bigint): MemVal | undefined {
   const element = elementLayout(mem.desc);
   if (element === undefined || index < 0n || index >= BigInt(element.length)) return undefined;
-  return { ...mem, desc: element.desc, size: element.size, align: element.align, offset: mem.offset + Number(index) * element.size };
+  return {
+    ...mem,
+    desc: element.desc,
+    size: element.size,
+    align: element.align,
+    offset: mem.offset + Number(index) * element.size,
+  };
 }
 
-export function elementLayout(desc: LayoutDesc): { desc: LayoutDesc; size: number; align: number; length: number } | undefined {
-  if (desc.kind === "array") return { desc: desc.element.desc, size: desc.element.size, align: desc.element.align, length: desc.length };
+export function elementLayout(
+  desc: LayoutDesc,
+): { desc: LayoutDesc; size: number; align: number; length: number } | undefined {
+  if (desc.kind === "array") {
+    return { desc: desc.element.desc, size: desc.element.size, align: desc.element.align, length: desc.length };
+  }
   if (desc.kind !== "bytes" && desc.kind !== "str") return undefined;
   return { desc: { kind: "int", bits: 8, signed: false, name: "u8" }, size: 1, align: 1, length: desc.length };
 }
@@ -97,9 +124,13 @@ export function settle(f: Lowering, val: Val): Val {
   if (val.k === "field") {
     if (isCharArray(f, val)) return settle(f, readField(f, val));
     const read = readField(f, val);
-    return read.k === "field" ? { k: "ptr", type: val.type, prov: val.prov, ir: fieldAddress(f, val) } : settle(f, read);
+    return read.k === "field"
+      ? { k: "ptr", type: val.type, prov: val.prov, ir: fieldAddress(f, val) }
+      : settle(f, read);
   }
-  if (val.k === "object") return { k: "object", fields: new Map([...val.fields].map(([name, field]) => [name, settle(f, field)])) };
+  if (val.k === "object") {
+    return { k: "object", fields: new Map([...val.fields].map(([name, field]) => [name, settle(f, field)])) };
+  }
   if (val.k === "tuple") return { k: "tuple", elements: val.elements.map((element) => settle(f, element)) };
   if (val.k !== "fill") return val;
   const length = val.length ?? DEFAULT_STRING;
@@ -126,7 +157,9 @@ export function store(f: Lowering, to: MemVal, val: Val, node: Expr, clean = fal
     case "int":
     case "enum":
       if (isBitField(desc) && (val.k === "bool" || val.k === "int")) return writeBits(f, to, desc, f.word(val));
-      if (val.k === "bool" || val.k === "int" || val.k === "ptr") return f.b.store(desc.bits / 8 as AccessSize, to.base, to.offset, checkRange(f, val, desc, node));
+      if (val.k === "bool" || val.k === "int" || val.k === "ptr") {
+        return f.b.store(desc.bits / 8 as AccessSize, to.base, to.offset, checkRange(f, val, desc, node));
+      }
       if (val.k === "field") return store(f, to, settle(f, val), node, clean);
       return f.wrong(describeDesc(desc), val, node);
     case "bool":
@@ -160,7 +193,9 @@ function checkRange(f: Lowering, val: Val, desc: LayoutDesc & { kind: "int" | "e
 /** A place on the stack (or in scratch memory) with the value in it, all bytes defined. */
 export function materialise(f: Lowering, given: Val, layout: Layout<unknown>, name: string, node: Expr): MemVal {
   const val = given.k === "field" ? settle(f, given) : given;
-  if (val.k === "mem" && sameDesc(val.desc, layout.desc) && val.memory.space !== "packet" && val.memory.space !== "ctx") return val;
+  if (
+    val.k === "mem" && sameDesc(val.desc, layout.desc) && val.memory.space !== "packet" && val.memory.space !== "ctx"
+  ) return val;
   const place = f.temporary(name, layout.desc, layout.size);
   f.b.zero(place.base, place.offset, layout.size);
   store(f, place, val, node, true);
@@ -171,7 +206,9 @@ function storeString(f: Lowering, to: MemVal, given: Val, node: Expr, clean: boo
   const val = given.k === "field" ? readField(f, given) : given;
   if (val.k === "text") {
     const length = encoder.encode(val.text).length;
-    if (length >= to.size) f.report("string-length", `${length} bytes and NUL do not fit ${describeDesc(to.desc)}`, node);
+    if (length >= to.size) {
+      f.report("string-length", `${length} bytes and NUL do not fit ${describeDesc(to.desc)}`, node);
+    }
     return storeText(f, to, val, clean);
   }
   if (val.k === "fill" && val.kind === "str") return fill(f, to, val, clean);
@@ -221,7 +258,10 @@ function storeElements(f: Lowering, to: MemVal, given: Val, node: Expr, clean: b
   const val = given.k === "field" ? readField(f, given) : given;
   const element = elementLayout(to.desc)!;
   if (val.k === "fill" && to.desc.kind === "bytes") return fill(f, to, val, clean);
-  if (val.k === "mem" && (sameDesc(val.desc, to.desc) || (to.desc.kind === "bytes" && val.desc.kind === "str" && val.size === to.size))) {
+  if (
+    val.k === "mem" &&
+    (sameDesc(val.desc, to.desc) || (to.desc.kind === "bytes" && val.desc.kind === "str" && val.size === to.size))
+  ) {
     return f.b.copy(to.base, to.offset, val.base, val.offset, to.size);
   }
   if (val.k !== "tuple") return f.wrong(describeDesc(to.desc), val, node);
@@ -234,7 +274,9 @@ function storeElements(f: Lowering, to: MemVal, given: Val, node: Expr, clean: b
 
 function storeStruct(f: Lowering, to: MemVal, val: Val, node: Expr, clean: boolean): void {
   if (to.desc.kind !== "struct" && to.desc.kind !== "union") return;
-  if (val.k === "mem" && sameDesc(val.desc, to.desc)) return f.b.copy(to.base, to.offset, val.base, val.offset, to.size);
+  if (val.k === "mem" && sameDesc(val.desc, to.desc)) {
+    return f.b.copy(to.base, to.offset, val.base, val.offset, to.size);
+  }
   if (val.k !== "object") return f.wrong(describeDesc(to.desc), val, node);
   checkFields(f, to.desc.fields, to.desc.kind, val, node);
   if (!clean) zeroGaps(f, to, val);
@@ -248,18 +290,33 @@ export function propertyNode(node: Expr, name: string): Expr {
   return node.type === "Object" ? node.props.find((prop) => prop.key === name)?.value ?? node : node;
 }
 
-function checkFields(f: Lowering, fields: readonly LayoutField[], kind: "struct" | "union", val: ObjectVal, node: Expr): void {
+function checkFields(
+  f: Lowering,
+  fields: readonly LayoutField[],
+  kind: "struct" | "union",
+  val: ObjectVal,
+  node: Expr,
+): void {
   const names = fields.map((field) => field.name);
   for (const name of val.fields.keys()) {
     if (names.includes(name)) continue;
-    f.report("unknown-field", `there is no field \`${name}\` here`, propertyNode(node, name), [...didYouMean(name, names), `the fields are ${names.join(", ")}`]);
+    f.report("unknown-field", `there is no field \`${name}\` here`, propertyNode(node, name), [
+      ...didYouMean(name, names),
+      `the fields are ${names.join(", ")}`,
+    ]);
   }
   if (kind === "union") {
     if (val.fields.size !== 1) f.report("union", "a union takes exactly one member", node);
     return;
   }
   const missing = names.filter((name) => !val.fields.has(name));
-  if (missing.length > 0) f.fail("missing-field", `${missing.map((name) => `\`${name}\``).join(", ")} ${missing.length === 1 ? "is" : "are"} missing`, node);
+  if (missing.length > 0) {
+    f.fail(
+      "missing-field",
+      `${missing.map((name) => `\`${name}\``).join(", ")} ${missing.length === 1 ? "is" : "are"} missing`,
+      node,
+    );
+  }
 }
 
 /** Zeroes the bytes of a struct that no field covers. */
@@ -274,4 +331,3 @@ function zeroGaps(f: Lowering, to: MemVal, val: ObjectVal): void {
   }
   if (end < to.size) f.b.zero(to.base, to.offset + end, to.size - end);
 }
-

@@ -3,7 +3,7 @@
  * `x % 0` is x, as BPF defines them; shift counts are taken modulo 64. Constants are folded here with the same rules, so
  * that folding never changes a result. Where the sign of an operation matters and the operands disagree, it is an error.
  */
-import { commonSign, intName, intType, type IntType, resultType, typeOfConstant } from "../check/int_types.ts";
+import { commonSign, intName, type IntType, intType, resultType, typeOfConstant } from "../check/int_types.ts";
 import type { BinaryOp as IrOp, CompareOp, Value } from "../ir/ir.ts";
 import type { Binary, BinaryOp, Expr } from "../syntax/ast.ts";
 import { Cell } from "./cells.ts";
@@ -16,7 +16,9 @@ import type { BoolVal, IntVal, OptVal, Val } from "./values.ts";
 export function toInt(f: Lowering, given: Val, node: Expr): IntVal {
   const val = f.settle(given.k === "mem" ? readMemory(f, given, node) : given);
   if (val.k === "int") return val;
-  if (val.k === "bool") return { k: "int", t: intType(1, false), ir: val.ir, c: val.c === undefined ? undefined : val.c ? 1n : 0n };
+  if (val.k === "bool") {
+    return { k: "int", t: intType(1, false), ir: val.ir, c: val.c === undefined ? undefined : val.c ? 1n : 0n };
+  }
   if (val.k === "ptr") return f.int(val.ir);
   return f.wrong("an integer", val, node);
 }
@@ -36,7 +38,9 @@ export function binary(f: Lowering, expr: Binary, left: Val, right: Val): Val {
       return compare(f, expr.op, toInt(f, left, expr.left), toInt(f, right, expr.right), expr);
     default:
       if (expr.op === "+" && (isText(left) || isText(right))) {
-        f.fail("string-concat", "strings cannot be joined in a kernel function", expr, ["emit the parts and join them in the script, or use print(`…`)"]);
+        f.fail("string-concat", "strings cannot be joined in a kernel function", expr, [
+          "emit the parts and join them in the script, or use print(`…`)",
+        ]);
       }
       return arithmetic(f, expr.op, toInt(f, left, expr.left), toInt(f, right, expr.right), expr);
   }
@@ -71,7 +75,11 @@ export function arithmetic(f: Lowering, op: BinaryOp, a: IntVal, b: IntVal, node
 }
 
 function checkDivisor(f: Lowering, op: BinaryOp, b: IntVal, node: Expr): void {
-  if ((op === "/" || op === "%") && b.c === 0n) f.fail("zero-divisor", "this divides by zero", node, ["in BPF the result is 0 (of `%`: the left side), not Infinity or NaN"]);
+  if ((op === "/" || op === "%") && b.c === 0n) {
+    f.fail("zero-divisor", "this divides by zero", node, [
+      "in BPF the result is 0 (of `%`: the left side), not Infinity or NaN",
+    ]);
+  }
 }
 
 function checkShift(f: Lowering, op: BinaryOp, b: IntVal, node: Expr): void {
@@ -90,10 +98,17 @@ function operationSign(f: Lowering, op: BinaryOp, a: IntVal, b: IntVal, node: Ex
 function signMix(f: Lowering, op: string, a: IntVal, b: IntVal, node: Expr): never {
   const [u, i] = a.t.signed ? ["right", "left"] : ["left", "right"];
   const [unsigned, signed] = a.t.signed ? [b.t, a.t] : [a.t, b.t];
-  f.fail("sign-mix", `\`${op}\` has an unsigned ${intName(unsigned)} on its ${u} and a signed ${intName(signed)} on its ${i}: which sign counts?`, node, [
-    `write i64(…) around the ${u} side to work with signs, u64(…) around the ${i} side to work without`,
-    ...(op === "<" || op === ">" || op === "<=" || op === ">=" ? ["a difference is signed: it may be negative"] : []),
-  ]);
+  f.fail(
+    "sign-mix",
+    `\`${op}\` has an unsigned ${intName(unsigned)} on its ${u} and a signed ${
+      intName(signed)
+    } on its ${i}: which sign counts?`,
+    node,
+    [
+      `write i64(…) around the ${u} side to work with signs, u64(…) around the ${i} side to work without`,
+      ...(op === "<" || op === ">" || op === "<=" || op === ">=" ? ["a difference is signed: it may be negative"] : []),
+    ],
+  );
 }
 
 function irOp(op: BinaryOp, signed: boolean): IrOp {
@@ -136,7 +151,13 @@ function wrap(value: bigint, signed: boolean): bigint {
 }
 
 /** What the machine would compute, on constants. */
-export function foldInts(op: BinaryOp, a: bigint, b: bigint, ta: IntType = typeOfConstant(a), tb: IntType = typeOfConstant(b)): bigint {
+export function foldInts(
+  op: BinaryOp,
+  a: bigint,
+  b: bigint,
+  ta: IntType = typeOfConstant(a),
+  tb: IntType = typeOfConstant(b),
+): bigint {
   const signed = ta.signed || tb.signed;
   switch (op) {
     case "+":
@@ -166,11 +187,17 @@ export function foldInts(op: BinaryOp, a: bigint, b: bigint, ta: IntType = typeO
 
 /** `<` and kin. */
 export function compare(f: Lowering, op: "<" | "<=" | ">" | ">=", a: IntVal, b: IntVal, node: Expr): BoolVal {
-  if (a.c !== undefined && b.c !== undefined) return boolean(op === "<" ? a.c < b.c : op === "<=" ? a.c <= b.c : op === ">" ? a.c > b.c : a.c >= b.c);
+  if (a.c !== undefined && b.c !== undefined) {
+    return boolean(op === "<" ? a.c < b.c : op === "<=" ? a.c <= b.c : op === ">" ? a.c > b.c : a.c >= b.c);
+  }
   checkNegative(f, op, a, b, node);
   const sign = commonSign(a.t, b.t) ?? signMix(f, op, a, b, node);
   const suffix = op === "<" ? "lt" : op === "<=" ? "le" : op === ">" ? "gt" : "ge";
-  return { k: "bool", ir: f.b.compare(`${sign === "signed" ? "s" : "u"}${suffix}` as CompareOp, f.word(a), f.word(b)), c: undefined };
+  return {
+    k: "bool",
+    ir: f.b.compare(`${sign === "signed" ? "s" : "u"}${suffix}` as CompareOp, f.word(a), f.word(b)),
+    c: undefined,
+  };
 }
 
 /** `unsigned < 0` is never true, which nobody means. */
@@ -180,16 +207,22 @@ function checkNegative(f: Lowering, op: string, a: IntVal, b: IntVal, node: Expr
   const mirrored = op.replace(/[<>]/, (c) => (c === "<" ? ">" : "<"));
   const value = never(a, b, op) ? a : never(b, a, mirrored) ? b : undefined;
   if (value === undefined) return;
-  f.fail("unsigned-negative", `an unsigned ${intName(value.t)} is never below zero, so this is always the same`, node, ["write i64(…) around it if it can be negative, a negative errno for example"]);
+  f.fail("unsigned-negative", `an unsigned ${intName(value.t)} is never below zero, so this is always the same`, node, [
+    "write i64(…) around it if it can be negative, a negative errno for example",
+  ]);
 }
 
 /** `===`. Strings compare by content, a missing value equals only `undefined`. */
 export function equality(f: Lowering, left: Val, right: Val, node: Binary): BoolVal {
-  if (isNothing(left) || isNothing(right)) return isUndefined(f, isNothing(left) ? right : left, isNothing(left) ? node.right : node.left);
+  if (isNothing(left) || isNothing(right)) {
+    return isUndefined(f, isNothing(left) ? right : left, isNothing(left) ? node.right : node.left);
+  }
   if (left.k === "opt") return optionalEquality(f, left, right, node, (inner) => equality(f, inner, right, node));
   if (right.k === "opt") return optionalEquality(f, right, left, node, (inner) => equality(f, left, inner, node));
   if (stringLike(f, left) || stringLike(f, right)) return compareStrings(f, left, right, node);
-  if (left.k === "bool" && right.k === "bool" && left.c !== undefined && right.c !== undefined) return boolean(left.c === right.c);
+  if (left.k === "bool" && right.k === "bool" && left.c !== undefined && right.c !== undefined) {
+    return boolean(left.c === right.c);
+  }
   if ((left.k === "bool") !== (right.k === "bool") && (left.k === "int" || right.k === "int")) {
     f.fail("type", "a boolean is never `===` to a number", node, ["write the boolean alone, or u64(boolean)"]);
   }
@@ -203,7 +236,9 @@ export function equality(f: Lowering, left: Val, right: Val, node: Binary): Bool
 function checkEqualSigns(f: Lowering, a: IntVal, b: IntVal, node: Binary): void {
   const [value, other] = a.c === undefined ? [a, b] : [b, a];
   if (other.c !== undefined && other.c < 0n && !value.t.signed) {
-    f.fail("unsigned-negative", `an unsigned ${intName(value.t)} never equals ${other.c}`, node, ["write i64(…) around it"]);
+    f.fail("unsigned-negative", `an unsigned ${intName(value.t)} never equals ${other.c}`, node, [
+      "write i64(…) around it",
+    ]);
   }
   if (commonSign(a.t, b.t) === undefined && other.c === undefined) signMix(f, node.op, a, b, node);
 }
@@ -226,8 +261,18 @@ export function isUndefined(f: Lowering, given: Val, node: Expr): BoolVal {
   return boolean(false);
 }
 
-function optionalEquality(f: Lowering, opt: OptVal, other: Val, node: Binary, compareInner: (inner: Val) => BoolVal): BoolVal {
-  if (other.k === "opt") f.fail("maybe-undefined", "both sides may be undefined", node, ["test one of them first: `if (x === undefined) return;`"]);
+function optionalEquality(
+  f: Lowering,
+  opt: OptVal,
+  other: Val,
+  node: Binary,
+  compareInner: (inner: Val) => BoolVal,
+): BoolVal {
+  if (other.k === "opt") {
+    f.fail("maybe-undefined", "both sides may be undefined", node, [
+      "test one of them first: `if (x === undefined) return;`",
+    ]);
+  }
   f.flush(opt);
   const cell = new Cell(f, "equal", { k: "bool" });
   const [there, join] = [f.b.newBlock(), f.b.newBlock()];

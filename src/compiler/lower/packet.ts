@@ -29,7 +29,13 @@ const PACKET_FIELDS: Readonly<Record<string, readonly [data: number, end: number
 const COPIES = new Set(["BPF_PROG_TYPE_SOCKET_FILTER"]);
 
 /** Program types that may write to the packet they look at. */
-const WRITERS = new Set(["BPF_PROG_TYPE_XDP", "BPF_PROG_TYPE_SCHED_CLS", "BPF_PROG_TYPE_SCHED_ACT", "BPF_PROG_TYPE_LWT_XMIT", "BPF_PROG_TYPE_SK_SKB"]);
+const WRITERS = new Set([
+  "BPF_PROG_TYPE_XDP",
+  "BPF_PROG_TYPE_SCHED_CLS",
+  "BPF_PROG_TYPE_SCHED_ACT",
+  "BPF_PROG_TYPE_LWT_XMIT",
+  "BPF_PROG_TYPE_SK_SKB",
+]);
 
 export function packetNamespace(f: Lowering): NamespaceVal {
   const methods: Readonly<Record<string, Intrinsic>> = {
@@ -50,13 +56,20 @@ export function packetNamespace(f: Lowering): NamespaceVal {
   };
 }
 
-function row(signature: string, args: readonly [number, number], lower: (args: Val[], call: Call | Expr) => Val): Intrinsic {
+function row(
+  signature: string,
+  args: readonly [number, number],
+  lower: (args: Val[], call: Call | Expr) => Val,
+): Intrinsic {
   return { signature, doc: "", since: "4.8", args, lower: (_f, vals, call) => lower(vals, call) };
 }
 
 function fieldsOf(f: Lowering, node: Expr): readonly [number, number] {
   const ctx = f.hook.def?.ctx ?? "";
-  return PACKET_FIELDS[ctx] ?? f.fail("no-packet", `a program of kind ${f.hook.section.split("/")[0]} has no packet`, node, ["xdp, tc, tcx, netkit, socket, cgroup_skb, sk_skb and lwt programs have one"]);
+  return PACKET_FIELDS[ctx] ??
+    f.fail("no-packet", `a program of kind ${f.hook.section.split("/")[0]} has no packet`, node, [
+      "xdp, tc, tcx, netkit, socket, cgroup_skb, sk_skb and lwt programs have one",
+    ]);
 }
 
 function length(f: Lowering): Val {
@@ -69,12 +82,18 @@ function length(f: Lowering): Val {
 function at(f: Lowering, args: Val[], call: Call | Expr): Val {
   const nodes = call.type === "Call" ? call.args : [call, call];
   const layout = layoutOf(f, args[1]!, nodes[1]!);
-  return access(f, toInt(f, args[0]!, nodes[0]!), layout, nodes[0]!, (address, offset, memory) => memVal(layout.desc, layout.size, layout.align, address, offset, memory));
+  return access(
+    f,
+    toInt(f, args[0]!, nodes[0]!),
+    layout,
+    nodes[0]!,
+    (address, offset, memory) => memVal(layout.desc, layout.size, layout.align, address, offset, memory),
+  );
 }
 
 function layoutOf(f: Lowering, type: Val, node: Expr): PlainLayout {
   if (type.k === "type") return type;
-  if (type.k !== "text") return f.wrong('one of `types`, or the name of a kernel struct in quotes', type, node);
+  if (type.k !== "text") return f.wrong("one of `types`, or the name of a kernel struct in quotes", type, node);
   const types = kernelTypes(f, node);
   const id = types.struct(type.text.replace(/^struct\s+/, ""));
   const layout = id === undefined ? undefined : descOfType(types, id);
@@ -84,18 +103,30 @@ function layoutOf(f: Lowering, type: Val, node: Expr): PlainLayout {
 /** Numbers come in network byte order and leave in the machine's. */
 function number(f: Lowering, args: Val[], call: Call | Expr, bits: 8 | 16 | 32): Val {
   const node = call.type === "Call" ? call.args[0]! : call;
-  const layout: PlainLayout = { desc: { kind: "int", bits, signed: false, name: `u${bits}` }, size: bits / 8, align: 1 };
+  const layout: PlainLayout = {
+    desc: { kind: "int", bits, signed: false, name: `u${bits}` },
+    size: bits / 8,
+    align: 1,
+  };
   return access(f, toInt(f, args[0]!, node), layout, node, (address, offset) => {
     const word = f.b.load(bits / 8 as 1 | 2 | 4, address, offset);
     return f.int(bits === 8 ? word : f.b.bswap(word, bits), intType(bits, false));
   });
 }
 
-function access(f: Lowering, offset: IntVal, layout: PlainLayout, node: Expr, make: (address: Value, offset: number, memory: Memory) => Val): OptVal {
+function access(
+  f: Lowering,
+  offset: IntVal,
+  layout: PlainLayout,
+  node: Expr,
+  make: (address: Value, offset: number, memory: Memory) => Val,
+): OptVal {
   const fields = fieldsOf(f, node);
   const prog = f.hook.def?.prog ?? "";
   if (COPIES.has(prog)) return copied(f, offset, layout, make);
-  if (offset.c !== undefined && (offset.c < 0n || offset.c > MAX_OFFSET)) f.fail("range", `offset ${offset.c} is outside of any packet`, node);
+  if (offset.c !== undefined && (offset.c < 0n || offset.c > MAX_OFFSET)) {
+    f.fail("range", `offset ${offset.c} is outside of any packet`, node);
+  }
   const ctx = f.hook.ctx(f);
   const data = f.b.load(4, ctx, fields[0]);
   const end = f.b.load(4, ctx, fields[1]);
@@ -103,16 +134,35 @@ function access(f: Lowering, offset: IntVal, layout: PlainLayout, node: Expr, ma
   const start = offset.c === undefined ? f.b.add(data, f.b.and(f.word(offset), f.b.const(MAX_OFFSET))) : data;
   const inside = f.b.compare("ule", f.b.add(start, f.b.const(BigInt(fixed + layout.size))), end);
   const memory: Memory = { space: "packet", shared: false, writable: WRITERS.has(prog), unaligned: true };
-  const sample = layout.desc.kind === "int" ? { k: "int", t: { bits: layout.desc.bits, signed: layout.desc.signed } } as const : typeOfVal(memVal(layout.desc, layout.size, layout.align, start, fixed, memory));
+  const sample = layout.desc.kind === "int"
+    ? { k: "int", t: { bits: layout.desc.bits, signed: layout.desc.signed } } as const
+    : typeOfVal(memVal(layout.desc, layout.size, layout.align, start, fixed, memory));
   return { k: "opt", of: sample, test: () => inside, inner: () => make(start, fixed, memory), pending: undefined };
 }
 
-function copied(f: Lowering, offset: IntVal, layout: PlainLayout, make: (address: Value, offset: number, memory: Memory) => Val): OptVal {
+function copied(
+  f: Lowering,
+  offset: IntVal,
+  layout: PlainLayout,
+  make: (address: Value, offset: number, memory: Memory) => Val,
+): OptVal {
   const place = f.temporary("packet", layout.desc, layout.size);
   f.effect();
-  const result = helper(f, "skb_load_bytes", [f.hook.ctx(f), f.word(offset), f.address(place), f.b.const(BigInt(layout.size))], { writes: 4 });
+  const result = helper(f, "skb_load_bytes", [
+    f.hook.ctx(f),
+    f.word(offset),
+    f.address(place),
+    f.b.const(BigInt(layout.size)),
+  ], { writes: 4 });
   const test = f.b.compare("eq", result, f.b.const(0n));
-  const of = layout.desc.kind === "int" ? { k: "int", t: { bits: layout.desc.bits, signed: layout.desc.signed } } as const : typeOfVal(place);
-  return { k: "opt", of, test: () => test, inner: () => make(place.base, place.offset, place.memory), pending: undefined };
+  const of = layout.desc.kind === "int"
+    ? { k: "int", t: { bits: layout.desc.bits, signed: layout.desc.signed } } as const
+    : typeOfVal(place);
+  return {
+    k: "opt",
+    of,
+    test: () => test,
+    inner: () => make(place.base, place.offset, place.memory),
+    pending: undefined,
+  };
 }
-

@@ -2,7 +2,7 @@
  * `print(…)`: the values go to the script as one record of a ring buffer that the compiler adds; the text around them
  * never leaves the compiler. The script formats records in the order in which each CPU wrote them.
  */
-import { struct, str } from "../../bytes/composites.ts";
+import { str, struct } from "../../bytes/composites.ts";
 import type { Layout } from "../../bytes/layout.ts";
 import { bool, i64, u32, u64 } from "../../bytes/scalars.ts";
 import { type MapDefinition, PRINT_MAP, type PrintFormat, type PrintValue } from "../definitions.ts";
@@ -24,9 +24,15 @@ export function lowerPrint(f: Lowering, call: Call | Expr): Val {
   const { strings, nodes } = formatOf(call);
   const values = nodes.map((node) => printable(f, lower(f, node)));
   const layouts = values.map((value, i) => printLayout(f, value, nodes[i]!));
-  const record = struct(Object.fromEntries([["id", u32], ["pad", u32], ...layouts.map((layout, i) => [`v${i}`, layout] as const)])) as Layout<unknown>;
+  const record = struct(
+    Object.fromEntries([["id", u32], ["pad", u32], ...layouts.map((layout, i) => [`v${i}`, layout] as const)]),
+  ) as Layout<unknown>;
   const id = formatId(f, strings, record);
-  const fields = new Map<string, Val>([["id", f.constant(BigInt(id))], ["pad", f.constant(0n)], ...values.map((value, i) => [`v${i}`, value] as const)]);
+  const fields = new Map<string, Val>([
+    ["id", f.constant(BigInt(id))],
+    ["pad", f.constant(0n)],
+    ...values.map((value, i) => [`v${i}`, value] as const),
+  ]);
   f.effect();
   send(f, record, { k: "object", fields }, call as Expr);
   return UNDEFINED;
@@ -80,10 +86,16 @@ function printLayout(f: Lowering, val: Val, node: Expr): Layout<unknown> {
 /** The same record for the same text in the same place: lowering a function twice must not count twice. */
 function formatId(f: Lowering, strings: readonly string[], record: Layout<unknown>): number {
   const { prints } = f.module;
-  const values: PrintValue[] = record.desc.kind === "struct" ? record.desc.fields.slice(2).map(({ offset, layout }) => ({ offset, layout })) : [];
+  const values: PrintValue[] = record.desc.kind === "struct"
+    ? record.desc.fields.slice(2).map(({ offset, layout }) => ({ offset, layout }))
+    : [];
   const same = prints.find((known) =>
-    known.size === record.size && known.strings.join("\0") === strings.join("\0") && known.values.length === values.length &&
-    known.values.every((value, i) => value.offset === values[i]!.offset && JSON.stringify(value.layout.desc, plain) === JSON.stringify(values[i]!.layout.desc, plain))
+    known.size === record.size && known.strings.join("\0") === strings.join("\0") &&
+    known.values.length === values.length &&
+    known.values.every((value, i) =>
+      value.offset === values[i]!.offset &&
+      JSON.stringify(value.layout.desc, plain) === JSON.stringify(values[i]!.layout.desc, plain)
+    )
   );
   if (same !== undefined) return same.id;
   const format: PrintFormat = { id: prints.length, strings, values, size: record.size };
@@ -106,7 +118,9 @@ function send(f: Lowering, record: Layout<unknown>, val: Val, node: Expr): void 
     perfOutput(f, PRINT_MAP, place);
     return;
   }
-  const pointer = helper(f, "ringbuf_reserve", [f.b.mapFd(PRINT_MAP), f.b.const(BigInt(record.size)), f.b.const(0n)], { fresh: true });
+  const pointer = helper(f, "ringbuf_reserve", [f.b.mapFd(PRINT_MAP), f.b.const(BigInt(record.size)), f.b.const(0n)], {
+    fresh: true,
+  });
   const [there, join] = [f.b.newBlock(), f.b.newBlock()];
   f.b.branchIf("ne", pointer, f.b.const(0n), there, join);
   f.enter(there);

@@ -13,7 +13,7 @@ import { SourceText } from "../syntax/source.ts";
 import { destructure } from "./assign.ts";
 import { contextOf } from "./context.ts";
 import { memberOf } from "./expression.ts";
-import { hookOf, type HookFacts } from "./hook.ts";
+import { type HookFacts, hookOf } from "./hook.ts";
 import { Lowering, type Rounds } from "./lowering.ts";
 import { helper } from "./helpers.ts";
 import type { Module, ParsedFunction } from "./module.ts";
@@ -25,7 +25,11 @@ import { UNDEFINED, type Val } from "./values.ts";
 const MAX_ROUNDS = 12;
 
 /** Parses a function; reports and returns undefined if that fails. */
-export function parseSource(module: Module, source: { text: string; site: ProgramSource["site"] }, key: string): ParsedFunction | undefined {
+export function parseSource(
+  module: Module,
+  source: { text: string; site: ProgramSource["site"] },
+  key: string,
+): ParsedFunction | undefined {
   const text = SourceText.of(source, key);
   try {
     return { key, func: parseFunction(source.text), source: text };
@@ -42,12 +46,22 @@ export function lowerProgram(module: Module, program: ProgramSource): IrFunction
   if (parsed === undefined) return undefined;
   const { func, source } = parsed;
   if (func.params.length > 2) {
-    module.diagnostics.error("parameters", "a kernel function has two parameters: the context, and the scope", source.locate(func.start, func.body.start), ["(ctx, { pid, comm }) => …"]);
+    module.diagnostics.error(
+      "parameters",
+      "a kernel function has two parameters: the context, and the scope",
+      source.locate(func.start, func.body.start),
+      ["(ctx, { pid, comm }) => …"],
+    );
     return undefined;
   }
   const hook = hookOf(program.section, program.key, jsGlobal);
   if (hook.def === undefined) {
-    module.diagnostics.error("unknown-hook", `there is no hook "${program.key}"`, source.locate(func.start, func.start + 1), ["see docs/sections.md for all of them"]);
+    module.diagnostics.error(
+      "unknown-hook",
+      `there is no hook "${program.key}"`,
+      source.locate(func.start, func.start + 1),
+      ["see docs/sections.md for all of them"],
+    );
     return undefined;
   }
   return lowerRounds(module, parsed, { name: program.name, params: 1, linkage: "global", hook }, (f) => {
@@ -79,7 +93,13 @@ export function bindParameter(f: Lowering, func: Func, param: Param | undefined,
 }
 
 /** A global stays a place, so that assigning to its name writes the variable. */
-function destructureParameter(f: Lowering, target: Param["target"], val: Val, key: string, node: { start: number; end: number }): void {
+function destructureParameter(
+  f: Lowering,
+  target: Param["target"],
+  val: Val,
+  key: string,
+  node: { start: number; end: number },
+): void {
   const at = { type: "Ident", name: key, start: node.start, end: node.end } as const;
   const part = memberOf(f, val, key, at);
   destructure(f, target, part, at, (ident, item) => {
@@ -96,12 +116,23 @@ export interface RoundOptions {
 }
 
 /** Lowers until nothing changes. */
-export function lowerRounds(module: Module, parsed: ParsedFunction, options: RoundOptions, start: (f: Lowering) => void): { fn: IrFunction; rounds: Rounds } {
+export function lowerRounds(
+  module: Module,
+  parsed: ParsedFunction,
+  options: RoundOptions,
+  start: (f: Lowering) => void,
+): { fn: IrFunction; rounds: Rounds } {
   const { func, source } = parsed;
   const report = (code: string, text: string, node: { start: number; end: number }, notes?: readonly string[]): void =>
     module.diagnostics.error(code, text, source.locate(node.start, node.end), notes);
   const bindings = bind(func, scopeNames(module), report);
-  const rounds: Rounds = { types: new Map(), result: undefined, undefinedIn: new Map(), usesScratch: false, changed: false };
+  const rounds: Rounds = {
+    types: new Map(),
+    result: undefined,
+    undefinedIn: new Map(),
+    usesScratch: false,
+    changed: false,
+  };
   for (let round = 0;; round++) {
     const mark = module.diagnostics.mark();
     rounds.changed = false;

@@ -22,11 +22,26 @@ import type { Value } from "../ir/ir.ts";
 /** All names the scope has, apart from helpers. */
 export function scopeNames(module: Module): string[] {
   const { maps, globals, types, functions } = module.input;
-  return [...Object.keys(maps), ...Object.keys(globals), ...Object.keys(types), ...Object.keys(functions), ...Object.keys(INTRINSICS), ...Object.keys(CONSTANTS), "packet", "kfunc", "helper"];
+  return [
+    ...Object.keys(maps),
+    ...Object.keys(globals),
+    ...Object.keys(types),
+    ...Object.keys(functions),
+    ...Object.keys(INTRINSICS),
+    ...Object.keys(CONSTANTS),
+    "packet",
+    "kfunc",
+    "helper",
+  ];
 }
 
 export function scopeOf(f: Lowering): NamespaceVal {
-  return { k: "namespace", name: "the second parameter", member: (name) => scopeMember(f, name), known: () => scopeNames(f.module) };
+  return {
+    k: "namespace",
+    name: "the second parameter",
+    member: (name) => scopeMember(f, name),
+    known: () => scopeNames(f.module),
+  };
 }
 
 function own<T>(record: Readonly<Record<string, T>>, name: string): T | undefined {
@@ -40,7 +55,11 @@ function scopeMember(f: Lowering, name: string): Val | undefined {
   const place = globals.get(name);
   if (place !== undefined) {
     const shared = place.map !== ".rodata";
-    return memVal(place.desc, place.size, place.align, f.b.mapValue(place.map, place.offset), 0, { space: "map", shared, writable: shared });
+    return memVal(place.desc, place.size, place.align, f.b.mapValue(place.map, place.offset), 0, {
+      space: "map",
+      shared,
+      writable: shared,
+    });
   }
   const type = own(input.types, name);
   if (type !== undefined) return { k: "type", name, desc: type.desc, size: type.size, align: type.align };
@@ -50,12 +69,30 @@ function scopeMember(f: Lowering, name: string): Val | undefined {
 
 function builtin(f: Lowering, name: string): Val | undefined {
   const row = own(INTRINSICS, name);
-  if (row !== undefined) return row.args === undefined ? row.lower(f, [], { type: "Null", start: 0, end: 0 }) : { k: "intrinsic", name, row };
+  if (row !== undefined) {
+    return row.args === undefined
+      ? row.lower(f, [], { type: "Null", start: 0, end: 0 })
+      : { k: "intrinsic", name, row };
+  }
   const constant = own<number>(CONSTANTS, name);
   if (constant !== undefined) return f.constant(BigInt(constant));
   if (name === "packet") return packetNamespace(f);
-  if (name === "kfunc") return { k: "namespace", name: "kfunc", member: (kfunc) => kfuncValue(f, kfunc), known: () => [] };
-  if (name === "helper") return { k: "namespace", name: "helper", member: helperValue, known: () => Object.keys(HELPERS) };
+  if (name === "kfunc") {
+    return {
+      k: "namespace",
+      name: "kfunc",
+      member: (kfunc) => kfuncValue(f, kfunc),
+      known: () => [],
+    };
+  }
+  if (name === "helper") {
+    return {
+      k: "namespace",
+      name: "helper",
+      member: helperValue,
+      known: () => Object.keys(HELPERS),
+    };
+  }
   return name.startsWith("bpf_") ? helperValue(name.slice(4)) : undefined;
 }
 
@@ -127,7 +164,9 @@ export function argumentWord(f: Lowering, given: Val, call: Call | Expr, index: 
       const bytes = new TextEncoder().encode(val.text).length + 1;
       const place = f.temporary("text", { kind: "str", length: bytes }, bytes);
       f.b.zero(place.base, place.offset, Math.ceil(bytes / 8) * 8);
-      return f.address(f.convert(val, { k: "mem", desc: place.desc, size: bytes, align: 8, memory: place.memory }) as typeof place);
+      return f.address(
+        f.convert(val, { k: "mem", desc: place.desc, size: bytes, align: 8, memory: place.memory }) as typeof place,
+      );
     }
     case "undefined":
       return f.b.const(0n);
@@ -151,7 +190,9 @@ function kfuncValue(f: Lowering, name: string): Val | undefined {
     since: "",
     args: [0, 5],
     lower: (g, args, call) => {
-      if (args.length > 5) g.fail("arguments", "a kernel function takes 5 arguments at most", call as Expr, didYouMean(name, []));
+      if (args.length > 5) {
+        g.fail("arguments", "a kernel function takes 5 arguments at most", call as Expr, didYouMean(name, []));
+      }
       const words = args.map((arg, i) => argumentWord(g, arg, call, i));
       g.effect();
       g.module.kfuncs.add(name);
@@ -162,4 +203,3 @@ function kfuncValue(f: Lowering, name: string): Val | undefined {
   };
   return { k: "intrinsic", name: `kfunc.${name}`, row };
 }
-

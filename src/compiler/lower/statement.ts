@@ -61,10 +61,14 @@ function statement(f: Lowering, stmt: Stmt, label: string | undefined): void {
 }
 
 function lowerVariables(f: Lowering, decl: VarDecl): void {
-  if (decl.kind === "using") f.fail("using", "`using` cannot be compiled to BPF yet", decl, ["call the release function yourself"]);
+  if (decl.kind === "using") {
+    f.fail("using", "`using` cannot be compiled to BPF yet", decl, ["call the release function yourself"]);
+  }
   for (const { target, init, start, end } of decl.decls) {
     const node: Expr = init ?? { type: "Null", start, end };
-    if (init === undefined && decl.kind === "var" && target.type === "Ident" && f.bound.has(f.symbol(target)!)) continue;
+    if (init === undefined && decl.kind === "var" && target.type === "Ident" && f.bound.has(f.symbol(target)!)) {
+      continue;
+    }
     const val = init === undefined ? UNDEFINED : lower(f, init);
     destructure(f, target, val, node, (ident, part) => declareName(f, ident, part, node));
   }
@@ -83,7 +87,9 @@ function forgive(f: Lowering, decl: VarDecl): void {
       if (symbol !== undefined && !f.bound.has(symbol)) f.bound.set(symbol, { val: ERROR });
       return;
     }
-    for (const item of pattern.type === "ObjectPattern" ? pattern.props : pattern.elements) if (item !== undefined) bindAll(item.target);
+    for (const item of pattern.type === "ObjectPattern" ? pattern.props : pattern.elements) {
+      if (item !== undefined) bindAll(item.target);
+    }
   };
   for (const { target } of decl.decls) bindAll(target);
 }
@@ -120,7 +126,9 @@ export function leave(f: Lowering, given: Val, node: Expr): void {
   f.hook.checkReturn(f, val, node);
   const type = typeOfVal(val);
   const joined = f.rounds.result === undefined ? type : joinVarTypes(f.rounds.result, type);
-  if (typeof joined === "string") f.fail("type-change", `this function returns values that cannot become one: ${joined}`, node);
+  if (typeof joined === "string") {
+    f.fail("type-change", `this function returns values that cannot become one: ${joined}`, node);
+  }
   f.rounds.result = joined;
   for (const cleanup of [...f.cleanups].reverse()) cleanup();
   f.b.ret(val.k === "undefined" ? f.b.const(f.hook.defaultReturn) : f.word(val));
@@ -130,7 +138,11 @@ export function leave(f: Lowering, given: Val, node: Expr): void {
 function lowerJump(f: Lowering, stmt: Stmt & { type: "Break" | "Continue" }): void {
   const isBreak = stmt.type === "Break";
   const target = [...f.jumps].reverse().find((jump) =>
-    stmt.label === undefined ? (isBreak ? jump.label === undefined || jump.continueTo !== undefined || jump.isSwitch : jump.continueTo !== undefined) : jump.label === stmt.label
+    stmt.label === undefined
+      ? (isBreak
+        ? jump.label === undefined || jump.continueTo !== undefined || jump.isSwitch
+        : jump.continueTo !== undefined)
+      : jump.label === stmt.label
   );
   if (target === undefined) f.fail("syntax", `there is nothing to ${isBreak ? "break out of" : "continue"} here`, stmt);
   f.flush();
@@ -147,7 +159,15 @@ function lowerJump(f: Lowering, stmt: Stmt & { type: "Break" | "Continue" }): vo
 
 function lowerLabeledBlock(f: Lowering, body: readonly Stmt[], label: string): void {
   const breakTo = f.b.newBlock();
-  const target: JumpTarget = { label, breakTo, continueTo: undefined, breakFlows: [], continueFlows: [], isSwitch: false, cleanup: undefined };
+  const target: JumpTarget = {
+    label,
+    breakTo,
+    continueTo: undefined,
+    breakFlows: [],
+    continueFlows: [],
+    isSwitch: false,
+    cleanup: undefined,
+  };
   f.jumps.push(target);
   lowerStatements(f, body);
   f.jumps.pop();
@@ -174,7 +194,15 @@ function lowerSwitch(f: Lowering, stmt: Switch, label: string | undefined): void
     f.enter(next);
   });
   const entry = f.snapshot();
-  const target: JumpTarget = { label, breakTo: end, continueTo: undefined, breakFlows: [], continueFlows: [], isSwitch: true, cleanup: undefined };
+  const target: JumpTarget = {
+    label,
+    breakTo: end,
+    continueTo: undefined,
+    breakFlows: [],
+    continueFlows: [],
+    isSwitch: true,
+    cleanup: undefined,
+  };
   if (fallback < 0) target.breakFlows.push(entry);
   f.b.jump(fallback < 0 ? end : bodies[fallback]!);
   f.jumps.push(target);
@@ -184,7 +212,14 @@ function lowerSwitch(f: Lowering, stmt: Switch, label: string | undefined): void
   f.meet(target.breakFlows);
 }
 
-function lowerCases(f: Lowering, stmt: Switch, bodies: readonly IrBlock[], end: IrBlock, target: JumpTarget, entry: Flow): void {
+function lowerCases(
+  f: Lowering,
+  stmt: Switch,
+  bodies: readonly IrBlock[],
+  end: IrBlock,
+  target: JumpTarget,
+  entry: Flow,
+): void {
   let falls: Flow | undefined;
   stmt.cases.forEach((c, i) => {
     f.enter(bodies[i]!);
@@ -201,8 +236,15 @@ function lowerCases(f: Lowering, stmt: Switch, bodies: readonly IrBlock[], end: 
 
 function branchCase(f: Lowering, val: Val, node: Expr, test: Expr, yes: IrBlock, no: IrBlock): void {
   const wanted = lower(f, test);
-  const equal = equality(f, val, wanted, { type: "Binary", op: "===", left: node, right: test, opStart: test.start, start: test.start, end: test.end });
+  const equal = equality(f, val, wanted, {
+    type: "Binary",
+    op: "===",
+    left: node,
+    right: test,
+    opStart: test.start,
+    start: test.start,
+    end: test.end,
+  });
   if (equal.c !== undefined) f.b.jump(equal.c ? yes : no);
   else f.b.branch(equal.ir!, yes, no);
 }
-

@@ -14,7 +14,9 @@ const encoder = new TextEncoder();
 export function compareStrings(f: Lowering, left: Val, right: Val, node: Binary): BoolVal {
   const a = asString(f, left, node.left);
   const b = asString(f, right, node.right);
-  if (a.k === "text") return b.k === "text" ? { k: "bool", ir: undefined, c: a.text === b.text } : equalsText(f, b, a, true);
+  if (a.k === "text") {
+    return b.k === "text" ? { k: "bool", ir: undefined, c: a.text === b.text } : equalsText(f, b, a, true);
+  }
   return b.k === "text" ? equalsText(f, a, b, true) : equalsBuffer(f, a, b);
 }
 
@@ -65,5 +67,7 @@ export function stringMethod(f: Lowering, receiver: Val, name: string, args: Val
   const text = args[0];
   if (text?.k !== "text") return f.wrong("a string literal", text ?? { k: "undefined" }, node);
   const buffer = asString(f, receiver, node);
-  return buffer.k === "text" ? { k: "bool", ir: undefined, c: buffer.text.startsWith(text.text) } : equalsText(f, buffer, text, false);
+  return buffer.k === "text"
+    ? { k: "bool", ir: undefined, c: buffer.text.startsWith(text.text) }
+    : equalsText(f, buffer, text, false);
 }

@@ -21,7 +21,14 @@ function typeNamed(f: Lowering, val: Val, node: Expr): { types: KernelTypes; id:
   if (val.k !== "text") return f.wrong('the name of a kernel type in quotes, such as "task_struct"', val, node);
   const types = kernelTypes(f, node);
   const id = types.named(val.text.replace(/\s*\*$/, ""));
-  if (id === undefined) f.fail("unknown-type", `this kernel has no type "${val.text}"`, node, didYouMean(val.text, structNames(types, val.text)));
+  if (id === undefined) {
+    f.fail(
+      "unknown-type",
+      `this kernel has no type "${val.text}"`,
+      node,
+      didYouMean(val.text, structNames(types, val.text)),
+    );
+  }
   return { types, id };
 }
 
@@ -58,7 +65,12 @@ export function lowerUser(f: Lowering, args: Val[], call: Call | Expr): Val {
   return { k: "ptr", type: id, ir, prov: "user" };
 }
 
-function copied(f: Lowering, address: ReturnType<Lowering["word"]>, type: { desc: LayoutDesc; size: number }, name: string): Val {
+function copied(
+  f: Lowering,
+  address: ReturnType<Lowering["word"]>,
+  type: { desc: LayoutDesc; size: number },
+  name: string,
+): Val {
   const place = f.temporary("read", type.desc, type.size);
   callRead(f, name, place.base, place.offset, type.size, address);
   return readMemory(f, place);
@@ -78,7 +90,18 @@ function fieldOf(f: Lowering, struct: number, val: Val, call: Call | Expr, index
   const node = argNode(call, index);
   if (val.k !== "text") return f.wrong("the name of a field in quotes", val, node);
   const types = kernelTypes(f, node);
-  let field: Val = { k: "field", root: f.b.const(0n), rootType: struct, prov: "kernel", path: [0], type: struct, offset: 0, bitOffset: 0, bitSize: 0, name: types.name(struct) };
+  let field: Val = {
+    k: "field",
+    root: f.b.const(0n),
+    rootType: struct,
+    prov: "kernel",
+    path: [0],
+    type: struct,
+    offset: 0,
+    bitOffset: 0,
+    bitSize: 0,
+    name: types.name(struct),
+  };
   for (const name of val.text.split(".")) {
     if (field.k !== "field") break;
     field = fieldMember(f, field, name, node);
@@ -97,7 +120,11 @@ export function lowerExists(f: Lowering, call: Call | Expr): Val {
     return { k: "bool", ir: undefined, c: false };
   }
   if (field.k !== "field") return f.wrong("a field of a kernel struct", field, node);
-  return { k: "bool", ir: f.b.coreConst(f.module.record(field.rootType, field.path, "FIELD_EXISTS"), 1n), c: undefined };
+  return {
+    k: "bool",
+    ir: f.b.coreConst(f.module.record(field.rootType, field.path, "FIELD_EXISTS"), 1n),
+    c: undefined,
+  };
 }
 
 export function lowerSizeof(f: Lowering, call: Call | Expr): Val {
@@ -108,7 +135,7 @@ export function lowerSizeof(f: Lowering, call: Call | Expr): Val {
   }
   const val = place(f, node);
   if (val.k === "type" || val.k === "mem") return f.constant(BigInt(val.size));
-  if (val.k !== "field") return f.wrong('a type in quotes, a field or one of `types`', val, node);
+  if (val.k !== "field") return f.wrong("a type in quotes, a field or one of `types`", val, node);
   const size = BigInt(f.module.types!.size(val.type));
   return f.int(f.b.coreConst(f.module.record(val.rootType, val.path, "FIELD_BYTE_SIZE"), size), U32);
 }
@@ -123,11 +150,22 @@ export function lowerEnumValue(f: Lowering, args: Val[], call: Call | Expr): Val
   const { types, id } = typeNamed(f, args[0]!, argNode(call, 0));
   const type = types.btf.type(id);
   const name = args[1]!;
-  if (type.kind !== "ENUM" && type.kind !== "ENUM64") return f.fail("type", `"${type.name}" is no enum`, argNode(call, 0));
+  if (type.kind !== "ENUM" && type.kind !== "ENUM64") {
+    return f.fail("type", `"${type.name}" is no enum`, argNode(call, 0));
+  }
   if (name.k !== "text") return f.wrong("the name of an enumerator in quotes", name, argNode(call, 1));
   const index = type.values.findIndex((value) => value.name === name.text);
-  if (index < 0) return f.fail("unknown-field", `enum ${type.name} has no "${name.text}"`, argNode(call, 1), didYouMean(name.text, type.values.map((value) => value.name)));
+  if (index < 0) {
+    return f.fail(
+      "unknown-field",
+      `enum ${type.name} has no "${name.text}"`,
+      argNode(call, 1),
+      didYouMean(name.text, type.values.map((value) => value.name)),
+    );
+  }
   const { value } = type.values[index]!;
-  return f.int(f.b.coreConst(f.module.record(id, [index], "ENUMVAL_VALUE"), value), { bits: type.size * 8, signed: type.signed });
+  return f.int(f.b.coreConst(f.module.record(id, [index], "ENUMVAL_VALUE"), value), {
+    bits: type.size * 8,
+    signed: type.signed,
+  });
 }
-

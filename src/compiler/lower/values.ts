@@ -22,14 +22,39 @@ export interface Memory {
 /** How a kernel pointer is read: `direct` loads (the verifier knows its BTF type) or through a probe helper. */
 export type Provenance = "direct" | "kernel" | "user";
 
-export interface IntVal { k: "int"; t: IntType; ir: Value | undefined; c: bigint | undefined; }
-export interface BoolVal { k: "bool"; ir: Value | undefined; c: boolean | undefined; }
+export interface IntVal {
+  k: "int";
+  t: IntType;
+  ir: Value | undefined;
+  c: bigint | undefined;
+}
+export interface BoolVal {
+  k: "bool";
+  ir: Value | undefined;
+  c: boolean | undefined;
+}
 /** A string literal. */
-export interface TextVal { k: "text"; text: string; }
+export interface TextVal {
+  k: "text";
+  text: string;
+}
 /** A value of a schema in memory the program can touch. */
-export interface MemVal { k: "mem"; desc: LayoutDesc; size: number; align: number; base: Value; offset: number; memory: Memory; }
+export interface MemVal {
+  k: "mem";
+  desc: LayoutDesc;
+  size: number;
+  align: number;
+  base: Value;
+  offset: number;
+  memory: Memory;
+}
 /** A pointer to a type of the kernel's BTF; `type` 0 is `void`. */
-export interface PtrVal { k: "ptr"; type: number; ir: Value; prov: Provenance; }
+export interface PtrVal {
+  k: "ptr";
+  type: number;
+  ir: Value;
+  prov: Provenance;
+}
 /** A part of a kernel struct, not read yet. `path` are member and element indices from `root`, `offset` bytes. */
 export interface FieldVal {
   k: "field";
@@ -54,8 +79,14 @@ export interface FillVal {
   /** The helper leaves bytes behind the NUL as they are. */
   partial: boolean;
 }
-export interface ObjectVal { k: "object"; fields: Map<string, Val>; }
-export interface TupleVal { k: "tuple"; elements: Val[]; }
+export interface ObjectVal {
+  k: "object";
+  fields: Map<string, Val>;
+}
+export interface TupleVal {
+  k: "tuple";
+  elements: Val[];
+}
 /** A value or `undefined`. `test` is not zero if it is there; `inner` may be asked for only where it is. */
 export interface OptVal {
   k: "opt";
@@ -66,24 +97,82 @@ export interface OptVal {
   /** A scalar in a map that has not been read yet: `load` reads it, and must do so before anything may change it. */
   pending: { load: () => void } | undefined;
 }
-export interface UndefinedVal { k: "undefined"; }
-export interface MapVal { k: "map"; name: string; def: MapDefinition; }
-export interface MethodVal { k: "method"; receiver: Val; name: string; }
-export interface IntrinsicVal { k: "intrinsic"; name: string; row: Intrinsic; }
-export interface FunctionVal { k: "function"; name: string; }
-export interface TypeVal { k: "type"; name: string; desc: LayoutDesc; size: number; align: number; }
+export interface UndefinedVal {
+  k: "undefined";
+}
+export interface MapVal {
+  k: "map";
+  name: string;
+  def: MapDefinition;
+}
+export interface MethodVal {
+  k: "method";
+  receiver: Val;
+  name: string;
+}
+export interface IntrinsicVal {
+  k: "intrinsic";
+  name: string;
+  row: Intrinsic;
+}
+export interface FunctionVal {
+  k: "function";
+  name: string;
+}
+export interface TypeVal {
+  k: "type";
+  name: string;
+  desc: LayoutDesc;
+  size: number;
+  align: number;
+}
 /** Things whose members are looked up by name: the scope, `Math`, `kfunc`, `packet`. */
-export interface NamespaceVal { k: "namespace"; name: string; member: (property: string) => Val | undefined; known: () => Iterable<string>; }
+export interface NamespaceVal {
+  k: "namespace";
+  name: string;
+  member: (property: string) => Val | undefined;
+  known: () => Iterable<string>;
+}
 /** The program's context. */
-export interface CtxVal { k: "ctx"; ir: Value; field: (property: string) => Val | undefined; known: () => Iterable<string>; what: string; }
+export interface CtxVal {
+  k: "ctx";
+  ir: Value;
+  field: (property: string) => Val | undefined;
+  known: () => Iterable<string>;
+  what: string;
+}
 /** `range(a, b)`, only for `for…of`. */
-export interface RangeVal { k: "range"; from: IntVal; to: IntVal; }
+export interface RangeVal {
+  k: "range";
+  from: IntVal;
+  to: IntVal;
+}
 /** A mistake that has been reported. */
-export interface ErrorVal { k: "error"; }
+export interface ErrorVal {
+  k: "error";
+}
 
 export type Val =
-  | IntVal | BoolVal | TextVal | MemVal | PtrVal | FieldVal | FillVal | ObjectVal | TupleVal | OptVal | UndefinedVal
-  | MapVal | MethodVal | IntrinsicVal | FunctionVal | TypeVal | NamespaceVal | CtxVal | RangeVal | ErrorVal;
+  | IntVal
+  | BoolVal
+  | TextVal
+  | MemVal
+  | PtrVal
+  | FieldVal
+  | FillVal
+  | ObjectVal
+  | TupleVal
+  | OptVal
+  | UndefinedVal
+  | MapVal
+  | MethodVal
+  | IntrinsicVal
+  | FunctionVal
+  | TypeVal
+  | NamespaceVal
+  | CtxVal
+  | RangeVal
+  | ErrorVal;
 
 export const UNDEFINED: UndefinedVal = { k: "undefined" };
 export const ERROR: ErrorVal = { k: "error" };

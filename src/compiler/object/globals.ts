@@ -31,7 +31,12 @@ export function placeGlobals(globals: CompileInput["globals"]): Map<string, Glob
 }
 
 /** The data maps and their DATASECs. */
-export function addGlobals(globals: CompileInput["globals"], places: ReadonlyMap<string, GlobalPlace>, types: LayoutTypes, builder: BtfBuilder): MapSpec[] {
+export function addGlobals(
+  globals: CompileInput["globals"],
+  places: ReadonlyMap<string, GlobalPlace>,
+  types: LayoutTypes,
+  builder: BtfBuilder,
+): MapSpec[] {
   const maps: MapSpec[] = [];
   for (const section of SECTIONS) {
     const inside = [...places].filter(([, place]) => place.map === section);

@@ -29,29 +29,69 @@ export class LayoutTypes {
       case "int":
         return this.int(desc.bits / 8, desc.signed);
       case "bool":
-        return this.add({ kind: "INT", name: "_Bool", size: 1, bits: 8, bitOffset: 0, signed: false, char: false, bool: true });
+        return this.add({
+          kind: "INT",
+          name: "_Bool",
+          size: 1,
+          bits: 8,
+          bitOffset: 0,
+          signed: false,
+          char: false,
+          bool: true,
+        });
       case "float":
         return this.add({ kind: "FLOAT", name: desc.bits === 32 ? "float" : "double", size });
       case "str":
-        return this.array(this.add({ kind: "INT", name: "char", size: 1, bits: 8, bitOffset: 0, signed: true, char: false, bool: false }), desc.length);
+        return this.array(
+          this.add({
+            kind: "INT",
+            name: "char",
+            size: 1,
+            bits: 8,
+            bitOffset: 0,
+            signed: true,
+            char: false,
+            bool: false,
+          }),
+          desc.length,
+        );
       case "bytes":
         return this.array(this.int(1, false), desc.length);
       case "array":
         return this.array(this.of(desc.element.desc, desc.element.size), desc.length);
       case "enum": {
         const values = desc.values.map(([name, value]) => ({ name, value }));
-        return this.add({ kind: desc.bits === 64 ? "ENUM64" : "ENUM", name: identifier(desc.name), size, signed: desc.signed, values });
+        return this.add({
+          kind: desc.bits === 64 ? "ENUM64" : "ENUM",
+          name: identifier(desc.name),
+          size,
+          signed: desc.signed,
+          values,
+        });
       }
       default: {
-        const members = desc.fields.map((field) => ({ name: identifier(field.name), type: this.of(field.layout.desc, field.layout.size), bitOffset: field.offset * 8, bitSize: 0 }));
-        return this.add({ kind: desc.kind === "struct" ? "STRUCT" : "UNION", name: identifier(desc.name ?? ""), size, members, kflag: false });
+        const members = desc.fields.map((field) => ({
+          name: identifier(field.name),
+          type: this.of(field.layout.desc, field.layout.size),
+          bitOffset: field.offset * 8,
+          bitSize: 0,
+        }));
+        return this.add({
+          kind: desc.kind === "struct" ? "STRUCT" : "UNION",
+          name: identifier(desc.name ?? ""),
+          size,
+          members,
+          kflag: false,
+        });
       }
     }
   }
 
   int(size: number, signed: boolean): number {
     const name = C_NAMES[`${signed ? "i" : "u"}${size * 8}`]!;
-    return this.add({ kind: "INT", name, size, bits: size * 8, bitOffset: 0, signed, char: false, bool: false } satisfies BtfInt);
+    return this.add(
+      { kind: "INT", name, size, bits: size * 8, bitOffset: 0, signed, char: false, bool: false } satisfies BtfInt,
+    );
   }
 
   array(element: number, nelems: number): number {

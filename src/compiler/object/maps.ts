@@ -4,7 +4,13 @@ import type { Layout } from "../../bytes/layout.ts";
 import type { BtfBuilder } from "../../btf/write.ts";
 import type { BtfMember } from "../../btf/types.ts";
 import type { MapSpec } from "../../object/spec.ts";
-import { aggregationStorage, type CompileFacts, isAggregation, type MapDefinition, type MapKind } from "../definitions.ts";
+import {
+  aggregationStorage,
+  type CompileFacts,
+  isAggregation,
+  type MapDefinition,
+  type MapKind,
+} from "../definitions.ts";
 import { accumulatorLayout, aggregationKey } from "../lower/aggregation.ts";
 import type { LayoutTypes } from "./layout_btf.ts";
 
@@ -51,38 +57,95 @@ const TYPES: Readonly<Record<string, number>> = {
 const STACK_DEPTH = 127;
 
 /** Kinds whose keys the kernel takes without BTF: it refuses it for maps of fds, rings and the like. */
-const NO_KEY_BTF = new Set(["ringbuf", "perf_event_array", "prog_array", "cgroup_array", "stack_trace", "devmap", "devmap_hash", "cpumap", "xskmap", "sockmap", "sockhash", "queue", "stack", "bloom_filter"]);
+const NO_KEY_BTF = new Set([
+  "ringbuf",
+  "perf_event_array",
+  "prog_array",
+  "cgroup_array",
+  "stack_trace",
+  "devmap",
+  "devmap_hash",
+  "cpumap",
+  "xskmap",
+  "sockmap",
+  "sockhash",
+  "queue",
+  "stack",
+  "bloom_filter",
+]);
 
 function kernelMap(def: MapDefinition, facts: CompileFacts): KernelMap {
   if (isAggregation(def.kind)) {
     const storage = aggregationStorage(def);
     const key = aggregationKey(storage, def.key);
     const value = accumulatorLayout(storage);
-    return { type: TYPES[storage.mapKind]!, key, value, keySize: key.size, valueSize: value.size, maxEntries: storage.maxEntries, flags: def.flags };
+    return {
+      type: TYPES[storage.mapKind]!,
+      key,
+      value,
+      keySize: key.size,
+      valueSize: value.size,
+      maxEntries: storage.maxEntries,
+      flags: def.flags,
+    };
   }
   if (def.kind === "ringbuf" && !facts.has("ringbuf")) return eventArray(def);
   const type = TYPES[def.kind]!;
-  if (def.kind === "ringbuf") return { type, key: undefined, value: undefined, keySize: 0, valueSize: 0, maxEntries: def.maxEntries, flags: def.flags };
+  if (def.kind === "ringbuf") {
+    return {
+      type,
+      key: undefined,
+      value: undefined,
+      keySize: 0,
+      valueSize: 0,
+      maxEntries: def.maxEntries,
+      flags: def.flags,
+    };
+  }
   if (def.kind === "perf_event_array") return eventArray(def);
   const storage = def.kind.endsWith("_storage");
   const keySize = storage ? 4 : def.key?.size ?? (/^(queue|stack|bloom_filter)$/.test(def.kind) ? 0 : 4);
   const valueSize = def.kind === "stack_trace" ? STACK_DEPTH * 8 : def.value?.size ?? 4;
-  return { type, key: def.key, value: def.value, keySize, valueSize, maxEntries: storage ? 0 : def.maxEntries, flags: storage ? def.flags | abi.BPF_F_NO_PREALLOC : def.flags };
+  return {
+    type,
+    key: def.key,
+    value: def.value,
+    keySize,
+    valueSize,
+    maxEntries: storage ? 0 : def.maxEntries,
+    flags: storage ? def.flags | abi.BPF_F_NO_PREALLOC : def.flags,
+  };
 }
 
 /** One slot a CPU: the loader takes 0 entries as the number of CPUs. */
 function eventArray(def: MapDefinition): KernelMap {
-  return { type: abi.BPF_MAP_TYPE_PERF_EVENT_ARRAY, key: undefined, value: undefined, keySize: 4, valueSize: 4, maxEntries: 0, flags: def.flags & ~abi.BPF_F_MMAPABLE };
+  return {
+    type: abi.BPF_MAP_TYPE_PERF_EVENT_ARRAY,
+    key: undefined,
+    value: undefined,
+    keySize: 4,
+    valueSize: 4,
+    maxEntries: 0,
+    flags: def.flags & ~abi.BPF_F_MMAPABLE,
+  };
 }
 
 /** Adds one map to the object: its variable in `.maps`, and its spec. */
-export function addMap(name: string, def: MapDefinition, facts: CompileFacts, types: LayoutTypes, builder: BtfBuilder, programName: (key: string) => string): { spec: MapSpec; variable: number; size: number } {
+export function addMap(
+  name: string,
+  def: MapDefinition,
+  facts: CompileFacts,
+  types: LayoutTypes,
+  builder: BtfBuilder,
+  programName: (key: string) => string,
+): { spec: MapSpec; variable: number; size: number } {
   const map = kernelMap(def, facts);
   const typed = !NO_KEY_BTF.has(def.kind) && map.key !== undefined || def.kind.endsWith("_storage");
   const keyType = !typed ? 0 : map.key === undefined ? types.int(4, true) : types.of(map.key.desc, map.key.size);
   const valueType = typed && map.value !== undefined ? types.of(map.value.desc, map.value.size) : 0;
   const members: BtfMember[] = [];
-  const member = (field: string, type: number): void => void members.push({ name: field, type, bitOffset: members.length * 64, bitSize: 0 });
+  const member = (field: string, type: number): void =>
+    void members.push({ name: field, type, bitOffset: members.length * 64, bitSize: 0 });
   member("type", types.number(map.type));
   if (map.maxEntries !== 0) member("max_entries", types.number(map.maxEntries));
   if (map.flags !== 0) member("map_flags", types.number(map.flags));

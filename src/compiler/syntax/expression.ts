@@ -4,7 +4,19 @@
  * (`a, b`) to the tightest (`a.b`). What cannot become BPF is refused here, with what to write instead.
  */
 import type {
-  ArrayLit, AssignOp, BinaryOp, Call, Expr, Func, LogicalOp, NumberLit, ObjectLit, Param, Pattern, Property, TemplateLit,
+  ArrayLit,
+  AssignOp,
+  BinaryOp,
+  Call,
+  Expr,
+  Func,
+  LogicalOp,
+  NumberLit,
+  ObjectLit,
+  Param,
+  Pattern,
+  Property,
+  TemplateLit,
 } from "./ast.ts";
 import type { TokenCursor } from "./cursor.ts";
 import { SyntaxProblem } from "./lex.ts";
@@ -12,13 +24,21 @@ import { parsePattern, toPattern } from "./pattern.ts";
 import { PUNCTUATORS } from "./tokens.ts";
 import type { UnsupportedKey } from "./unsupported.ts";
 
-const PRECEDENCE = new Map(PUNCTUATORS.flatMap((p) => p.precedence === undefined ? [] : [[p.text, p.precedence] as const]));
+const PRECEDENCE = new Map(
+  PUNCTUATORS.flatMap((p) => p.precedence === undefined ? [] : [[p.text, p.precedence] as const]),
+);
 const ASSIGN = new Set(PUNCTUATORS.filter((p) => p.assign).map((p) => p.text));
 const LOGICAL = new Set(["&&", "||", "??"]);
 
 /** Keywords that start an expression which is refused. */
 const REFUSED: Readonly<Record<string, UnsupportedKey>> = {
-  class: "class", new: "new", this: "this", super: "super", import: "import", yield: "yield", delete: "delete",
+  class: "class",
+  new: "new",
+  this: "this",
+  super: "super",
+  import: "import",
+  yield: "yield",
+  delete: "delete",
 };
 
 /** `a, b`. */
@@ -86,13 +106,19 @@ function parseUnary(p: TokenCursor): Expr {
     const arg = parseUnary(p);
     return { type: "Update", op: text, prefix: true, arg, start, end: p.previousEnd };
   }
-  if ((kind === "punct" && (text === "!" || text === "-" || text === "+" || text === "~")) || (kind === "keyword" && (text === "void" || text === "typeof"))) {
+  if (
+    (kind === "punct" && (text === "!" || text === "-" || text === "+" || text === "~")) ||
+    (kind === "keyword" && (text === "void" || text === "typeof"))
+  ) {
     if (text === "typeof") p.unsupported("typeof");
     p.advance();
     const arg = parseUnary(p);
     return { type: "Unary", op: text as "!" | "-" | "+" | "~" | "void", arg, start, end: p.previousEnd };
   }
-  if (p.isName("await") && p.peek(() => (p.advance(), !p.token.newline && ["name", "number", "string"].includes(p.token.kind)))) {
+  if (
+    p.isName("await") &&
+    p.peek(() => (p.advance(), !p.token.newline && ["name", "number", "string"].includes(p.token.kind)))
+  ) {
     p.unsupported("await");
   }
   const arg = parseCallOrMember(p);
@@ -118,12 +144,28 @@ function parseCallOrMember(p: TokenCursor): Expr {
       const index = parseExpression(p);
       p.expect("]");
       expr = index.type === "String"
-        ? { type: "Member", object: expr, property: index.value, optional, nameStart: index.start, start, end: p.previousEnd }
+        ? {
+          type: "Member",
+          object: expr,
+          property: index.value,
+          optional,
+          nameStart: index.start,
+          start,
+          end: p.previousEnd,
+        }
         : { type: "Index", object: expr, index, optional, start, end: p.previousEnd };
     } else if (optional || p.eat(".")) {
       if (p.token.kind !== "name" && p.token.kind !== "keyword") p.unexpected("a field's name");
       const name = p.advance();
-      expr = { type: "Member", object: expr, property: name.text, optional, nameStart: name.start, start, end: p.previousEnd };
+      expr = {
+        type: "Member",
+        object: expr,
+        property: name.text,
+        optional,
+        nameStart: name.start,
+        start,
+        end: p.previousEnd,
+      };
     } else if (p.token.kind === "template") p.unsupported("taggedTemplate");
     else return chained ? { type: "Chain", expr, start, end: p.previousEnd } : expr;
   }
@@ -196,11 +238,15 @@ function parsePunctuation(p: TokenCursor): Expr {
 function parseNumber(p: TokenCursor): NumberLit {
   const { kind, text, start, end } = p.advance();
   const match = /^(\d*)\.?(\d*)(?:[eE]([+-]?\d+))?$/.exec(text);
-  if (kind === "bigint" || match === null) return { type: "Number", value: exact(p, BigInt(text), kind, start, end), start, end };
+  if (kind === "bigint" || match === null) {
+    return { type: "Number", value: exact(p, BigInt(text), kind, start, end), start, end };
+  }
   const digits = `${match[1]}${match[2]}` || "0";
   const exponent = Number(match[3] ?? 0) - match[2]!.length;
   if (exponent > 400) p.unsupported("unsafeNumber", start, end);
-  if (exponent >= 0) return { type: "Number", value: exact(p, BigInt(digits) * 10n ** BigInt(exponent), kind, start, end), start, end };
+  if (exponent >= 0) {
+    return { type: "Number", value: exact(p, BigInt(digits) * 10n ** BigInt(exponent), kind, start, end), start, end };
+  }
   const divisor = 10n ** BigInt(Math.min(-exponent, 400));
   if (BigInt(digits) % divisor !== 0n) p.unsupported("fraction", start, end);
   return { type: "Number", value: exact(p, BigInt(digits) / divisor, kind, start, end), start, end };
@@ -255,7 +301,12 @@ function parseProperty(p: TokenCursor): Property {
     // Only a destructuring assignment has a default here: `({ a = 1 } = b)`.
     p.advance();
     const init = parseAssignment(p);
-    return { key, value: { type: "Assign", op: "", target: value, value: init, start, end: p.previousEnd }, start, end: p.previousEnd };
+    return {
+      key,
+      value: { type: "Assign", op: "", target: value, value: init, start, end: p.previousEnd },
+      start,
+      end: p.previousEnd,
+    };
   }
   return { key, value, start, end: p.previousEnd };
 }
@@ -263,7 +314,9 @@ function parseProperty(p: TokenCursor): Property {
 /** The key of a property or of a method: a name, a string or a number. */
 export function parseKey(p: TokenCursor): string {
   if (p.token.kind === "number") return String(Number(p.advance().text));
-  if (p.token.kind !== "name" && p.token.kind !== "keyword" && p.token.kind !== "string") p.unexpected("a field's name");
+  if (p.token.kind !== "name" && p.token.kind !== "keyword" && p.token.kind !== "string") {
+    p.unexpected("a field's name");
+  }
   return p.advance().text;
 }
 

@@ -34,7 +34,16 @@ const BY_FIRST: ReadonlyMap<string, readonly Punctuator[]> = (() => {
 })();
 
 const SIMPLE_ESCAPES: Readonly<Record<string, string>> = {
-  n: "\n", t: "\t", r: "\r", b: "\b", f: "\f", v: "\v", "0": "\0", "\n": "", "\u2028": "", "\u2029": "",
+  n: "\n",
+  t: "\t",
+  r: "\r",
+  b: "\b",
+  f: "\f",
+  v: "\v",
+  "0": "\0",
+  "\n": "",
+  "\u2028": "",
+  "\u2029": "",
 };
 
 function isNameStart(c: number): boolean {
@@ -134,7 +143,8 @@ export class Lexer {
   }
 
   #number(start: number, newline: boolean): Token {
-    const match = /0[xX][\da-fA-F_]+n?|0[oO][0-7_]+n?|0[bB][01_]+n?|(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d+)?n?/y;
+    const match =
+      /0[xX][\da-fA-F_]+n?|0[oO][0-7_]+n?|0[bB][01_]+n?|(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d+)?n?/y;
     match.lastIndex = start;
     const found = match.exec(this.text)![0];
     this.offset = start + found.length;
@@ -190,6 +200,11 @@ export class Lexer {
       return this.#token("punct", text, start, newline);
     }
     this.offset = start + 1;
-    throw new SyntaxProblem("syntax", `the character ${JSON.stringify(this.text[start])} is not expected here`, start, start + 1);
+    throw new SyntaxProblem(
+      "syntax",
+      `the character ${JSON.stringify(this.text[start])} is not expected here`,
+      start,
+      start + 1,
+    );
   }
 }

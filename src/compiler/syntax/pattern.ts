@@ -52,7 +52,17 @@ export function toPattern(expr: Expr): Pattern {
     case "Ident":
       return expr;
     case "Object":
-      return { type: "ObjectPattern", props: expr.props.map((prop) => ({ ...withDefault(prop.value), key: prop.key, start: prop.start, end: prop.end })), start, end };
+      return {
+        type: "ObjectPattern",
+        props: expr.props.map((prop) => ({
+          ...withDefault(prop.value),
+          key: prop.key,
+          start: prop.start,
+          end: prop.end,
+        })),
+        start,
+        end,
+      };
     case "Array":
       return { type: "ArrayPattern", elements: expr.elements.map(withDefault), start, end };
     default:

@@ -28,7 +28,9 @@ export class SourceText {
   /** `key` is the property that holds the function; it finds the function in the file. */
   static of(source: FunctionSource, key: string): SourceText {
     const found = source.site === undefined ? undefined : findInFile(source.text, key, source.site);
-    if (source.site === undefined || found === undefined) return new SourceText(key, source.text, false, (offset) => offset);
+    if (source.site === undefined || found === undefined) {
+      return new SourceText(key, source.text, false, (offset) => offset);
+    }
     return new SourceText(source.site.file, source.site.fileText, true, found);
   }
 
@@ -37,7 +39,10 @@ export class SourceText {
     const from = this.#toFile(start);
     const line = lastAtMost(this.#lines, from);
     const lineStart = this.#lines[line]!;
-    const lineText = this.#text.slice(lineStart, (this.#lines[line + 1] ?? this.#text.length + 1) - 1).replace(/\r$/, "");
+    const lineText = this.#text.slice(lineStart, (this.#lines[line + 1] ?? this.#text.length + 1) - 1).replace(
+      /\r$/,
+      "",
+    );
     const column = from - lineStart;
     const length = Math.max(1, Math.min(this.#toFile(Math.max(start, end - 1)) + 1 - from, lineText.length - column));
     return { file: this.file, line: line + 1, column: column + 1, lineText, length };
@@ -97,7 +102,9 @@ function functionTokens(fileText: string, start: number): Token[] {
   let count = 0;
   return scanTokens(fileText, start, (token, depth) => {
     const opens = token.text === "{" && token.kind === "punct";
-    if (bodyDepth === undefined && opens && depth === 1 && (previous === ")" || previous === "=>" || previous === ">")) bodyDepth = depth;
+    if (
+      bodyDepth === undefined && opens && depth === 1 && (previous === ")" || previous === "=>" || previous === ">")
+    ) bodyDepth = depth;
     previous = token.text;
     // Depth below zero: the object literal around an expression-bodied arrow has ended.
     return !(depth < 0 || (bodyDepth !== undefined && depth < bodyDepth)) && count++ < 20_000;
@@ -145,13 +152,16 @@ function same(a: Token, b: Token): boolean {
 function isStable(tokens: readonly Token[], i: number): boolean {
   const { kind } = tokens[i]!;
   if (kind === "string") return true;
-  return kind === "name" && (tokens[i - 1]?.text === "." || tokens[i - 1]?.text === "?." || tokens[i + 1]?.text === ":");
+  return kind === "name" &&
+    (tokens[i - 1]?.text === "." || tokens[i - 1]?.text === "?." || tokens[i + 1]?.text === ":");
 }
 
 /** Bundlers rename variables and fold constants, so two thirds of the words that stay must agree, not all words. */
 function agree(own: readonly Token[], pairs: Int32Array): boolean {
   const words = [...own.keys()].filter((i) => isStable(own, i));
-  const counted = words.length > 0 ? words : [...own.keys()].filter((i) => own[i]!.kind === "name" || own[i]!.kind === "number");
+  const counted = words.length > 0
+    ? words
+    : [...own.keys()].filter((i) => own[i]!.kind === "name" || own[i]!.kind === "number");
   const matched = counted.filter((i) => pairs[i]! >= 0).length;
   return counted.length > 0 && matched * 3 >= counted.length * 2;
 }

@@ -6,7 +6,12 @@ import { parsePattern } from "./pattern.ts";
 import type { UnsupportedKey } from "./unsupported.ts";
 
 const REFUSED: Readonly<Record<string, UnsupportedKey>> = {
-  class: "class", try: "try", throw: "throw", with: "with", debugger: "debugger", function: "functionDeclaration",
+  class: "class",
+  try: "try",
+  throw: "throw",
+  with: "with",
+  debugger: "debugger",
+  function: "functionDeclaration",
 };
 
 export function parseBlock(p: TokenCursor): Block {
@@ -55,7 +60,9 @@ const STATEMENTS: Readonly<Record<string, (p: TokenCursor) => Stmt>> = {
 /** `let` and `using` are names unless a name or a pattern follows. */
 function startsDeclaration(p: TokenCursor): boolean {
   if (p.is("var") || p.is("const")) return true;
-  if (p.isName("using")) return p.peek(() => (p.advance(), p.token.kind === "name" && !p.token.newline && p.token.text !== "of"));
+  if (p.isName("using")) {
+    return p.peek(() => (p.advance(), p.token.kind === "name" && !p.token.newline && p.token.text !== "of"));
+  }
   return p.isName("let") && p.peek(() => (p.advance(), p.token.kind === "name" || p.is("{") || p.is("[")));
 }
 

@@ -11,7 +11,13 @@ const MAPS = {
   counts: map("hash", { key: u32, value: u64 }),
   events: map("ringbuf", { value: { pid: u32, name: str(8) }, maxEntries: 4096 }),
 };
-const GLOBALS = { target: u32, limit: { layout: u32, initial: 5, constant: true }, signed: i32, big: u64, point: struct({ x: u32 }) };
+const GLOBALS = {
+  target: u32,
+  limit: { layout: u32, initial: 5, constant: true },
+  signed: i32,
+  big: u64,
+  point: struct({ x: u32 }),
+};
 
 interface Row {
   readonly source: string;
@@ -24,7 +30,14 @@ interface Row {
   readonly functions?: Script["functions"];
 }
 
-const row = (source: string, code: string, column: number, text: string, note?: string, rest: Partial<Row> = {}): Row => ({ source, code, column, text, ...(note === undefined ? {} : { note }), ...rest });
+const row = (
+  source: string,
+  code: string,
+  column: number,
+  text: string,
+  note?: string,
+  rest: Partial<Row> = {},
+): Row => ({ source, code, column, text, ...(note === undefined ? {} : { note }), ...rest });
 
 const ROWS: readonly Row[] = [
   // Names
@@ -32,7 +45,13 @@ const ROWS: readonly Row[] = [
   row("(ctx, { pid }) => pidd()", "free-identifier", 19, "`pidd` is not visible here", "did you mean `pid`?"),
   row("(ctx) => comm()", "free-identifier", 10, "`comm` is not visible here", "(ctx, { comm })"),
   row("(ctx) => { console.log(1); }", "free-identifier", 12, "`console`", "print(`…`)"),
-  row("(ctx, { started, pidd }) => pidd()", "unknown-field", 18, "the second parameter has no `pidd`", "did you mean `pid`"),
+  row(
+    "(ctx, { started, pidd }) => pidd()",
+    "unknown-field",
+    18,
+    "the second parameter has no `pidd`",
+    "did you mean `pid`",
+  ),
   row("(ctx) => { const x = 1; x = 2; return x; }", "assign-const", 25, "`x` is a constant", "declare it with `let`"),
   row("(ctx) => ctx.nothing", "unknown-field", 14, "has no `nothing`"),
   row("(ctx) => { x = 1; let x; }", "free-identifier", 12, "`x` is not visible here"),
@@ -58,7 +77,13 @@ const ROWS: readonly Row[] = [
   row("(ctx) => { for (const x in ctx) {} }", "unsupported", 12, "for…in"),
   row("(ctx) => typeof ctx", "unsupported", 10, "`typeof`", "x === undefined"),
   row("(ctx) => { function f() {} }", "unsupported", 12, "functions inside", "under `functions`"),
-  row("(ctx) => { const f = () => 1; return f(); }", "closure", 22, "a function inside a kernel function", "under `functions`"),
+  row(
+    "(ctx) => { const f = () => 1; return f(); }",
+    "closure",
+    22,
+    "a function inside a kernel function",
+    "under `functions`",
+  ),
   row("(ctx) => { const o = { [ctx]: 1 }; }", "unsupported", 24, "computed keys"),
   row("(ctx) => { const o = { get x() { return 1; } }; }", "unsupported", 24, "getters"),
   row("(ctx) => { const o = { x() { return 1; } }; }", "unsupported", 24, "methods"),
@@ -69,10 +94,22 @@ const ROWS: readonly Row[] = [
   // Types
   row("(ctx) => ctx.arg0 < 0 ? 1 : 2", "unsigned-negative", 10, "never below zero", "i64(…)"),
   row("(ctx) => ctx.arg0 === -1 ? 1 : 2", "unsigned-negative", 10, "never equals -1", "i64(…)"),
-  row("(ctx, { signed }) => ctx.arg0 > signed ? 1 : 2", "sign-mix", 22, "an unsigned u64 on its left and a signed i32 on its right", "i64(…) around the left side"),
+  row(
+    "(ctx, { signed }) => ctx.arg0 > signed ? 1 : 2",
+    "sign-mix",
+    22,
+    "an unsigned u64 on its left and a signed i32 on its right",
+    "i64(…) around the left side",
+  ),
   row("(ctx) => (ctx.arg0 - 5) / ctx.arg1", "sign-mix", 10, "`/`", "u64(…)"),
   row("(ctx, { counts }) => counts.get(1) + 1", "maybe-undefined", 22, "may be undefined", "`x ?? 0`"),
-  row("(ctx, { started }) => started.get(1).at", "maybe-undefined", 23, "may be undefined", "if (x === undefined) return"),
+  row(
+    "(ctx, { started }) => started.get(1).at",
+    "maybe-undefined",
+    23,
+    "may be undefined",
+    "if (x === undefined) return",
+  ),
   row("(ctx) => 5 / 0", "zero-divisor", 10, "divides by zero"),
   row("(ctx) => ctx.arg0 << 64", "shift-count", 10, "64 bits"),
   row("(ctx) => ctx.arg0 ** ctx.arg1", "power", 10, "constant exponent"),
@@ -82,8 +119,19 @@ const ROWS: readonly Row[] = [
   row("(ctx, { pid }) => pid(1)", "arguments", 19, "takes 0 arguments", "pid(): u32"),
   row("(ctx, { target }) => target()", "not-callable", 22, "cannot be called"),
   row("(ctx) => (ctx.arg0 > 1) === 1 ? 1 : 2", "type", 10, "never `===` to a number"),
-  row("(ctx, { comm }) => { let x = 1; if (ctx.arg0) x = comm(); return x; }", "type-change", 51, "`x` cannot hold both", "second variable"),
-  row("(ctx, { nsecs }) => { let t = nsecs(); t = t - 5; return t; }", "type-change", 44, "signed and the other unsigned"),
+  row(
+    "(ctx, { comm }) => { let x = 1; if (ctx.arg0) x = comm(); return x; }",
+    "type-change",
+    51,
+    "`x` cannot hold both",
+    "second variable",
+  ),
+  row(
+    "(ctx, { nsecs }) => { let t = nsecs(); t = t - 5; return t; }",
+    "type-change",
+    44,
+    "signed and the other unsigned",
+  ),
   row("(ctx) => ctx.arg0.x", "no-fields", 19, "has no field `x`"),
   row("(ctx) => { const a = [1, 2]; return a[2]; }", "index-range", 37, "outside of the array of 2"),
 
@@ -91,28 +139,72 @@ const ROWS: readonly Row[] = [
   row("(ctx, { counts }) => { counts.gett(1); }", "unknown-method", 31, "has no method `gett`", "did you mean `get`"),
   row("(ctx, { counts }) => { counts.set(1); }", "arguments", 24, "takes 2 arguments at least"),
   row("(ctx, { started }) => { started.set(1, { at: 5 }); }", "missing-field", 40, "`name` is missing"),
-  row("(ctx, { started }) => { started.set(1, { at: 5, nam: '', name: '' }); }", "unknown-field", 54, "no field `nam`", "did you mean `name`"),
-  row("(ctx, { started }) => { started.set(1, { at: 5, name: 'too long for it' }); }", "string-length", 55, "do not fit str(8)"),
+  row(
+    "(ctx, { started }) => { started.set(1, { at: 5, nam: '', name: '' }); }",
+    "unknown-field",
+    54,
+    "no field `nam`",
+    "did you mean `name`",
+  ),
+  row(
+    "(ctx, { started }) => { started.set(1, { at: 5, name: 'too long for it' }); }",
+    "string-length",
+    55,
+    "do not fit str(8)",
+  ),
   row("(ctx, { started }) => { started.set(1, { at: 'x', name: '' }); }", "type", 46, "expected u64, this is a string"),
-  row("(ctx, { started }) => { started.set(5000000000, { at: 1, name: '' }); }", "range", 37, "5000000000 does not fit u32"),
-  row("(ctx, { started }) => started.get(1)?.nam === 'x' ? 1 : 0", "unknown-field", 39, "no `nam`", "did you mean `name`"),
+  row(
+    "(ctx, { started }) => { started.set(5000000000, { at: 1, name: '' }); }",
+    "range",
+    37,
+    "5000000000 does not fit u32",
+  ),
+  row(
+    "(ctx, { started }) => started.get(1)?.nam === 'x' ? 1 : 0",
+    "unknown-field",
+    39,
+    "no `nam`",
+    "did you mean `name`",
+  ),
   row("(ctx, { counts }) => { counts.get({ a: 1 }); }", "type", 35, "expected u32, this is an object"),
 
   // Hooks
-  row("(ctx, { packet, XDP_PASS }) => { if (packet.u8(0)) return XDP_PASS; }", "no-verdict", 69, "must return a verdict", "XDP_PASS", { key: "xdp" }),
+  row(
+    "(ctx, { packet, XDP_PASS }) => { if (packet.u8(0)) return XDP_PASS; }",
+    "no-verdict",
+    69,
+    "must return a verdict",
+    "XDP_PASS",
+    { key: "xdp" },
+  ),
   row("(ctx) => 0", "unknown-hook", 1, 'there is no hook "nonsense:x"', "docs/sections.md", { key: "nonsense:x" }),
   row("(ctx, { packet }) => packet.u8(0) ?? 0", "no-packet", 32, "has no packet"),
 
   // Functions
-  row("(ctx, { f }) => f(1)", "recursion", 15, "f calls itself", "use a loop", { functions: { f: "({ f }, n) => f(n)" } }),
-  row("(ctx, { f }) => f(1)", "arguments", 17, "f takes 2 arguments", "the scope", { functions: { f: "($, a, b) => a + b" } }),
-  row("(ctx, { f }) => f({ a: 1 })", "argument-type", 19, "cannot be passed", "one by one", { functions: { f: "($, a) => 1" } }),
-  row("(ctx, { f }) => f(1)", "return-type", 17, "on some ways only", "return 0", { functions: { f: "($, a) => { if (a) return 1; }" } }),
+  row("(ctx, { f }) => f(1)", "recursion", 15, "f calls itself", "use a loop", {
+    functions: { f: "({ f }, n) => f(n)" },
+  }),
+  row("(ctx, { f }) => f(1)", "arguments", 17, "f takes 2 arguments", "the scope", {
+    functions: { f: "($, a, b) => a + b" },
+  }),
+  row("(ctx, { f }) => f({ a: 1 })", "argument-type", 19, "cannot be passed", "one by one", {
+    functions: { f: "($, a) => 1" },
+  }),
+  row("(ctx, { f }) => f(1)", "return-type", 17, "on some ways only", "return 0", {
+    functions: { f: "($, a) => { if (a) return 1; }" },
+  }),
 ];
 
 function diagnose(item: Row): CompileError {
-  const globals = Object.fromEntries(Object.entries(GLOBALS).map(([name, g]) => [name, g])) as NonNullable<Script["globals"]>;
-  const script: Script = { maps: MAPS, globals, functions: item.functions ?? {}, programs: { [item.key ?? "raw_tp:test"]: item.source } };
+  const globals = Object.fromEntries(Object.entries(GLOBALS).map(([name, g]) => [name, g])) as NonNullable<
+    Script["globals"]
+  >;
+  const script: Script = {
+    maps: MAPS,
+    globals,
+    functions: item.functions ?? {},
+    programs: { [item.key ?? "raw_tp:test"]: item.source },
+  };
   return assertThrows(() => compileScript(script), CompileError);
 }
 
@@ -120,7 +212,11 @@ for (const item of ROWS) {
   test(`compile() reports ${item.code}: ${item.source}`, () => {
     const { diagnostics } = diagnose(item);
     const [first] = diagnostics;
-    assertEquals({ code: first?.code, column: first?.loc?.column, line: first?.loc?.line }, { code: item.code, column: item.column, line: 1 }, first?.text);
+    assertEquals({ code: first?.code, column: first?.loc?.column, line: first?.loc?.line }, {
+      code: item.code,
+      column: item.column,
+      line: 1,
+    }, first?.text);
     assertStringIncludes(first!.text, item.text);
     if (item.note !== undefined) assertStringIncludes(first!.notes.join("\n"), item.note);
   });
@@ -145,10 +241,14 @@ test("compile() reports several mistakes of several programs at once, with lines
 
 test("a stack that is too large names what takes it", () => {
   const fields = Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`f${i}`, u64]));
-  const maps = Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`m${i}`, map("hash", { key: fields, value: u32 })]));
+  const maps = Object.fromEntries(
+    Array.from({ length: 10 }, (_, i) => [`m${i}`, map("hash", { key: fields, value: u32 })]),
+  );
   const keys = Object.keys(maps);
   const object = `{ ${Object.keys(fields).map((name) => `${name}: ctx.arg0`).join(", ")} }`;
-  const source = `(ctx, { ${keys.join(", ")}, has }) => { ${keys.map((key, i) => `const k${i} = ${key}.get(${object});`).join(" ")} return 0; }`;
+  const source = `(ctx, { ${keys.join(", ")}, has }) => { ${
+    keys.map((key, i) => `const k${i} = ${key}.get(${object});`).join(" ")
+  } return 0; }`;
   // Each key lives for one call only: the slots share their bytes and everything fits.
   compileScript({ maps, programs: { "raw_tp:a": source.replace(", has", "") } });
 });

@@ -91,7 +91,10 @@ export function program(output: CompileOutput, name: string): ProgramSpec {
 }
 
 /** A map definition with the rest filled in. */
-export function map(kind: MapDefinition["kind"], over: { key?: Schema; value?: Schema } & Partial<Omit<MapDefinition, "key" | "value">> = {}): MapDefinition {
+export function map(
+  kind: MapDefinition["kind"],
+  over: { key?: Schema; value?: Schema } & Partial<Omit<MapDefinition, "key" | "value">> = {},
+): MapDefinition {
   const { key, value, ...rest } = over;
   return {
     kind,

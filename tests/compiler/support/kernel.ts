@@ -37,11 +37,18 @@ export class Loaded implements Disposable {
   }
 
   /** Runs a program; `words` are the context (raw_tp) or `data` the packet. Gives the 32-bit result. */
-  run(words: readonly bigint[] = [], options: { program?: string; data?: Uint8Array; ctx?: Uint8Array } = {}): { retval: number; data: Uint8Array } {
+  run(
+    words: readonly bigint[] = [],
+    options: { program?: string; data?: Uint8Array; ctx?: Uint8Array } = {},
+  ): { retval: number; data: Uint8Array } {
     const name = options.program ?? this.output.spec.programs[0]!.name;
     const program = this.object.programs.get(name)!;
     const ctx = options.ctx ?? new Uint8Array(new BigUint64Array(words.map((word) => BigInt.asUintN(64, word))).buffer);
-    const input = { ctxSizeOut: 0, ...(ctx.length > 0 ? { ctx } : {}), ...(options.data === undefined ? {} : { data: options.data }) };
+    const input = {
+      ctxSizeOut: 0,
+      ...(ctx.length > 0 ? { ctx } : {}),
+      ...(options.data === undefined ? {} : { data: options.data }),
+    };
     const { retval, data } = progTestRun(program.fd, input);
     return { retval, data };
   }

@@ -32,6 +32,7 @@ export async function minify(bundler: Bundler, texts: readonly string[]): Promis
 
 /** A method's text is no expression of its own: its function is taken out of an object. */
 function asExpression(text: string): string {
-  const isExpression = /^(async\s+)?(function\b|\(|[\w$]+\s*=>)/.test(text) && !/^[\w$]+\s*\(/.test(text.replace(/^(async\s+)?function\b/, "("));
+  const isExpression = /^(async\s+)?(function\b|\(|[\w$]+\s*=>)/.test(text) &&
+    !/^[\w$]+\s*\(/.test(text.replace(/^(async\s+)?function\b/, "("));
   return isExpression ? text : `Object.values({ ${text} })[0]`;
 }

@@ -22,7 +22,10 @@ export function runInVm(output: CompileOutput, words: readonly bigint[]): { resu
 }
 
 function byName(fn: FunctionSpec, functions: readonly FunctionSpec[]): FunctionCode {
-  const nameOf = (section: string, offset: number): string => functions.find((f) => f.section === section && f.offset === offset)!.name;
-  const relocations = fn.relocations.map((r) => "section" in r ? { kind: r.kind, insn: r.insn, name: nameOf(r.section, r.offset) } : r);
+  const nameOf = (section: string, offset: number): string =>
+    functions.find((f) => f.section === section && f.offset === offset)!.name;
+  const relocations = fn.relocations.map((r) =>
+    "section" in r ? { kind: r.kind, insn: r.insn, name: nameOf(r.section, r.offset) } : r
+  );
   return { insns: fn.insns, relocations, coreRelocations: fn.coreRelocations, lines: fn.lines, stackBytes: 0 };
 }

@@ -6,14 +6,24 @@ function list(...parts: (string | undefined)[]): string {
 }
 
 export function show(func: Func): string {
-  const params = func.params.map((param) => pattern(param.target) + (param.init === undefined ? "" : `=${expr(param.init)}`));
+  const params = func.params.map((param) =>
+    pattern(param.target) + (param.init === undefined ? "" : `=${expr(param.init)}`)
+  );
   return list("func", func.name, `(${params.join(" ")})`, stmt(func.body));
 }
 
 function pattern(p: Pattern): string {
   if (p.type === "Ident") return p.name;
-  if (p.type === "ObjectPattern") return `{${p.props.map(({ key, target, init }) => `${key}: ${pattern(target)}${init === undefined ? "" : `=${expr(init)}`}`).join(", ")}}`;
-  return `[${p.elements.map((e) => e === undefined ? "" : pattern(e.target) + (e.init === undefined ? "" : `=${expr(e.init)}`)).join(", ")}]`;
+  if (p.type === "ObjectPattern") {
+    return `{${
+      p.props.map(({ key, target, init }) => `${key}: ${pattern(target)}${init === undefined ? "" : `=${expr(init)}`}`)
+        .join(", ")
+    }}`;
+  }
+  return `[${
+    p.elements.map((e) => e === undefined ? "" : pattern(e.target) + (e.init === undefined ? "" : `=${expr(e.init)}`))
+      .join(", ")
+  }]`;
 }
 
 function stmt(s: Stmt): string {
@@ -27,7 +37,13 @@ function stmt(s: Stmt): string {
     case "Return":
       return list("return", s.value && expr(s.value));
     case "For":
-      return list("for", s.init === undefined ? "-" : s.init.type === "Var" ? stmt(s.init) : expr(s.init), s.test ? expr(s.test) : "-", s.update ? expr(s.update) : "-", stmt(s.body));
+      return list(
+        "for",
+        s.init === undefined ? "-" : s.init.type === "Var" ? stmt(s.init) : expr(s.init),
+        s.test ? expr(s.test) : "-",
+        s.update ? expr(s.update) : "-",
+        stmt(s.body),
+      );
     case "ForOf":
       return list("forof", pattern(s.target), expr(s.iterable), stmt(s.body));
     case "While":
@@ -37,7 +53,11 @@ function stmt(s: Stmt): string {
     case "Block":
       return list("block", ...s.body.map(stmt));
     case "Switch":
-      return list("switch", expr(s.value), ...s.cases.map((c) => list(c.test === undefined ? "default" : `case ${expr(c.test)}`, ...c.body.map(stmt))));
+      return list(
+        "switch",
+        expr(s.value),
+        ...s.cases.map((c) => list(c.test === undefined ? "default" : `case ${expr(c.test)}`, ...c.body.map(stmt))),
+      );
     case "Labeled":
       return list("label", s.label, stmt(s.body));
     case "Empty":
@@ -58,7 +78,10 @@ function expr(e: Expr): string {
     case "Null":
       return "null";
     case "Template":
-      return list("``", ...e.quasis.flatMap((quasi, i) => i < e.exprs.length ? [quasi, expr(e.exprs[i]!)] : [quasi || " "])).replace("  ", " ");
+      return list(
+        "``",
+        ...e.quasis.flatMap((quasi, i) => i < e.exprs.length ? [quasi, expr(e.exprs[i]!)] : [quasi || " "]),
+      ).replace("  ", " ");
     case "Ident":
       return e.name;
     case "Member":
@@ -79,7 +102,11 @@ function expr(e: Expr): string {
     case "Conditional":
       return list("?", expr(e.test), expr(e.then), expr(e.else));
     case "Assign":
-      return list(`${e.op}=`, e.target.type === "ObjectPattern" || e.target.type === "ArrayPattern" ? pattern(e.target) : expr(e.target), expr(e.value));
+      return list(
+        `${e.op}=`,
+        e.target.type === "ObjectPattern" || e.target.type === "ArrayPattern" ? pattern(e.target) : expr(e.target),
+        expr(e.value),
+      );
     case "Sequence":
       return list(",", ...e.exprs.map(expr));
     case "Object":

@@ -48,7 +48,8 @@ test("SourceText finds a function whose types were stripped", () => {
 });
 
 test("SourceText finds functions that Bun folded and printed again", () => {
-  const text = '"tracepoint:a:b"(ctx, { counts, pid, limit }) {\n    let value = ctx.value;\n    if (value > 16)\n      return;\n    counts.add(pid(), value);\n  }';
+  const text =
+    '"tracepoint:a:b"(ctx, { counts, pid, limit }) {\n    let value = ctx.value;\n    if (value > 16)\n      return;\n    counts.add(pid(), value);\n  }';
   assertEquals(placeOf(text, "pid()"), "script.ts:15:18: pid()");
   assertEquals(placeOf(text, "return"), "script.ts:14:27: return");
   // The folded 16 is nowhere in the file: what stands before it is.

@@ -84,7 +84,10 @@ loads("sk_lookup", (ctx, { SK_PASS }) => {
   if (ctx.local_port === 7) return SK_PASS;
 });
 loads("sk_msg", (ctx, { SK_PASS }) => (ctx.size > 0 ? SK_PASS : SK_PASS));
-loads("netfilter", (ctx, { NF_ACCEPT, NF_DROP }) => (ctx.state.hook === 1 && ctx.skb.len > 60000 ? NF_DROP : NF_ACCEPT));
+loads(
+  "netfilter",
+  (ctx, { NF_ACCEPT, NF_DROP }) => (ctx.state.hook === 1 && ctx.skb.len > 60000 ? NF_DROP : NF_ACCEPT),
+);
 loads("syscall", () => 0);
 
 /** Ethernet, IPv4 with a header of 20 bytes, UDP to port 53. */
@@ -98,7 +101,13 @@ function udpPacket(): Uint8Array {
   return packet;
 }
 
-function runs(name: string, key: string, fn: Fn, wanted: number, options: { packet?: Uint8Array; after?: (data: Uint8Array) => void } & Omit<Script, "programs"> = {}): void {
+function runs(
+  name: string,
+  key: string,
+  fn: Fn,
+  wanted: number,
+  options: { packet?: Uint8Array; after?: (data: Uint8Array) => void } & Omit<Script, "programs"> = {},
+): void {
   const { packet = udpPacket(), after, ...script } = options;
   kernelTest(name, {}, () => {
     using loaded = new Loaded({ ...script, programs: { [key]: fn } });
@@ -108,32 +117,51 @@ function runs(name: string, key: string, fn: Fn, wanted: number, options: { pack
   });
 }
 
-runs("xdp reads headers by kernel types, bit-fields too", "xdp", (_ctx, { packet, ntohs, ntohl, ETH_P_IP, XDP_DROP, XDP_PASS }) => {
-  const eth = packet.at(0, "ethhdr");
-  if (!eth || ntohs(eth.h_proto) !== ETH_P_IP) return XDP_PASS;
-  const ip = packet.at(14, "iphdr");
-  if (!ip || ip.version !== 4 || ntohl(ip.saddr) !== 0x0a000001) return XDP_PASS;
-  const udp = packet.at(14 + ip.ihl * 4, "udphdr");
-  return udp && ntohs(udp.dest) === 53 ? XDP_DROP : XDP_PASS;
-}, 1);
-runs("xdp reads by the script's own types and by numbers", "xdp", (_ctx, { packet, Ethernet, XDP_DROP, XDP_PASS }) => {
-  const eth = packet.at(0, Ethernet);
-  if (!eth || eth.to[1] !== 2 || packet.u16(12) !== 0x800 || packet.u8(23) !== 17 || packet.u32(26) !== 0x0a000001) return XDP_PASS;
-  return packet.length === 64 ? XDP_DROP : XDP_PASS;
-}, 1, { types: { Ethernet: struct({ to: array(u8, 6), from: array(u8, 6), type: u16 }) } });
+runs(
+  "xdp reads headers by kernel types, bit-fields too",
+  "xdp",
+  (_ctx, { packet, ntohs, ntohl, ETH_P_IP, XDP_DROP, XDP_PASS }) => {
+    const eth = packet.at(0, "ethhdr");
+    if (!eth || ntohs(eth.h_proto) !== ETH_P_IP) return XDP_PASS;
+    const ip = packet.at(14, "iphdr");
+    if (!ip || ip.version !== 4 || ntohl(ip.saddr) !== 0x0a000001) return XDP_PASS;
+    const udp = packet.at(14 + ip.ihl * 4, "udphdr");
+    return udp && ntohs(udp.dest) === 53 ? XDP_DROP : XDP_PASS;
+  },
+  1,
+);
+runs(
+  "xdp reads by the script's own types and by numbers",
+  "xdp",
+  (_ctx, { packet, Ethernet, XDP_DROP, XDP_PASS }) => {
+    const eth = packet.at(0, Ethernet);
+    if (
+      !eth || eth.to[1] !== 2 || packet.u16(12) !== 0x800 || packet.u8(23) !== 17 || packet.u32(26) !== 0x0a000001
+    ) return XDP_PASS;
+    return packet.length === 64 ? XDP_DROP : XDP_PASS;
+  },
+  1,
+  { types: { Ethernet: struct({ to: array(u8, 6), from: array(u8, 6), type: u16 }) } },
+);
 runs("outside of the packet is undefined", "xdp", (_ctx, { packet, XDP_DROP, XDP_PASS }) => {
   const far = packet.at(60, "iphdr");
   return far === undefined && packet.u8(64) === undefined && packet.u8(63) === 0 ? XDP_DROP : XDP_PASS;
 }, 1);
-runs("xdp writes to the packet", "xdp", (_ctx, { packet, htons, XDP_TX, XDP_ABORTED }) => {
-  const eth = packet.at(0, "ethhdr");
-  const ip = packet.at(14, "iphdr");
-  if (!eth || !ip) return XDP_ABORTED;
-  eth.h_proto = htons(0x1234);
-  ip.ttl = 9;
-  ip.version = 6;
-  return XDP_TX;
-}, 3, { after: (data) => assertEquals([data[12], data[13], data[22], data[14]], [0x12, 0x34, 9, 0x65]) });
+runs(
+  "xdp writes to the packet",
+  "xdp",
+  (_ctx, { packet, htons, XDP_TX, XDP_ABORTED }) => {
+    const eth = packet.at(0, "ethhdr");
+    const ip = packet.at(14, "iphdr");
+    if (!eth || !ip) return XDP_ABORTED;
+    eth.h_proto = htons(0x1234);
+    ip.ttl = 9;
+    ip.version = 6;
+    return XDP_TX;
+  },
+  3,
+  { after: (data) => assertEquals([data[12], data[13], data[22], data[14]], [0x12, 0x34, 9, 0x65]) },
+);
 runs("tc reads and marks", "tc", (ctx, { packet, TC_ACT_SHOT, TC_ACT_OK }) => {
   ctx.mark = 7;
   ctx.cb[1] = 5;

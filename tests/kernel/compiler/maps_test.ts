@@ -11,7 +11,11 @@ import { kernelTest } from "../../support/harness.ts";
 // deno-lint-ignore no-explicit-any -- kernel functions are compiled, never called
 type Any = any;
 
-function check(name: string, script: Omit<Script, "programs"> & { fn: (ctx: Any, $: Any) => unknown }, look: (loaded: Loaded) => void): void {
+function check(
+  name: string,
+  script: Omit<Script, "programs"> & { fn: (ctx: Any, $: Any) => unknown },
+  look: (loaded: Loaded) => void,
+): void {
   kernelTest(name, {}, () => {
     const { fn, ...rest } = script;
     using loaded = new Loaded({ ...rest, programs: { "raw_tp:waggle": fn } });
@@ -19,7 +23,8 @@ function check(name: string, script: Omit<Script, "programs"> & { fn: (ctx: Any,
   });
 }
 
-const one = (loaded: Loaded, ...words: number[]): number => loaded.run(words.length === 0 ? [0n] : words.map(BigInt)).retval | 0;
+const one = (loaded: Loaded, ...words: number[]): number =>
+  loaded.run(words.length === 0 ? [0n] : words.map(BigInt)).retval | 0;
 
 check("hash.set() and get() of a scalar: zero and absent are different for ===, both falsy", {
   maps: { m: map("hash", { key: u32, value: u64 }) },
@@ -29,7 +34,8 @@ check("hash.set() and get() of a scalar: zero and absent are different for ===, 
     const zero = m.get(1);
     const seven = m.get(2);
     const absent = m.get(3);
-    return (zero === undefined ? 1 : 0) + (absent === undefined ? 10 : 0) + (zero ? 100 : 0) + (seven ? 1000 : 0) + (absent ? 10000 : 0) + ctx.arg0;
+    return (zero === undefined ? 1 : 0) + (absent === undefined ? 10 : 0) + (zero ? 100 : 0) + (seven ? 1000 : 0) +
+      (absent ? 10000 : 0) + ctx.arg0;
   },
 }, (loaded) => assertEquals(one(loaded, 5), 1015));
 
@@ -67,7 +73,11 @@ check("fields of a looked-up struct are written in place", {
   },
 }, (loaded) => {
   assertEquals(one(loaded, 3), 163);
-  assertEquals(loaded.lookup("m", u32, 1, struct({ count: u64, last: i32, name: str(8) })), { count: 16n, last: 3, name: "abc" });
+  assertEquals(loaded.lookup("m", u32, 1, struct({ count: u64, last: i32, name: str(8) })), {
+    count: 16n,
+    last: 3,
+    name: "abc",
+  });
 });
 
 check("padding of keys and values is zero", {
@@ -107,7 +117,10 @@ check("add() inserts and adds atomically, getOrInsert() gives the entry", {
 }, (loaded) => assertEquals(one(loaded), 60 - 3 + 42));
 
 check("arrays: get, set, add, outside is undefined", {
-  maps: { a: map("array", { key: u32, value: u64, maxEntries: 4 }), p: map("percpu_array", { key: u32, value: { n: u64 }, maxEntries: 2 }) },
+  maps: {
+    a: map("array", { key: u32, value: u64, maxEntries: 4 }),
+    p: map("percpu_array", { key: u32, value: { n: u64 }, maxEntries: 2 }),
+  },
   fn: (_ctx, { a, p }) => {
     a.set(2, 5);
     a.add(2);
@@ -128,7 +141,11 @@ check("strings and arrays as keys", {
 }, (loaded) => assertEquals(one(loaded), 521));
 
 check("queue, stack, bloom filter", {
-  maps: { q: map("queue", { value: u32 }), s: map("stack", { value: { a: u32, b: u32 } }), b: map("bloom_filter", { value: u32 }) },
+  maps: {
+    q: map("queue", { value: u32 }),
+    s: map("stack", { value: { a: u32, b: u32 } }),
+    b: map("bloom_filter", { value: u32 }),
+  },
   fn: (_ctx, { q, s, b }) => {
     q.push(1);
     q.push(2);
@@ -139,7 +156,8 @@ check("queue, stack, bloom filter", {
     const third = q.pop();
     const none = q.pop();
     const top = s.pop();
-    return first + second * 10 + (third ?? 0) * 100 + (none === undefined ? 1000 : 0) + (top ? top.b * 10000 : 0) + (b.has(77) ? 100000 : 0) + (b.has(78) ? 1000000 : 0);
+    return first + second * 10 + (third ?? 0) * 100 + (none === undefined ? 1000 : 0) + (top ? top.b * 10000 : 0) +
+      (b.has(77) ? 100000 : 0) + (b.has(78) ? 1000000 : 0);
   },
 }, (loaded) => assertEquals(one(loaded), 141221));
 
@@ -187,14 +205,27 @@ check("aggregations: counter, sum, min, max, avg, stats without key", {
 });
 
 /** The program ran once, so on one CPU: the others hold zeros. */
-function perCpuSum(loaded: Loaded, name: string, count: number, key: Layout<unknown> = u32 as Layout<unknown>, k: unknown = 0): bigint[] {
+function perCpuSum(
+  loaded: Loaded,
+  name: string,
+  count: number,
+  key: Layout<unknown> = u32 as Layout<unknown>,
+  k: unknown = 0,
+): bigint[] {
   const raw = loaded.lookup(name, key, k, bytes(count * 8 * 256));
   const words = new BigInt64Array((raw ?? new Uint8Array(count * 8)).slice().buffer);
-  return Array.from({ length: count }, (_, i) => words.reduce((sum, word, j) => j % count === i ? sum + word : sum, 0n));
+  return Array.from(
+    { length: count },
+    (_, i) => words.reduce((sum, word, j) => j % count === i ? sum + word : sum, 0n),
+  );
 }
 
 check("histograms: negative values, zero, powers of two, linear buckets", {
-  maps: { h: map("histogram", { maxEntries: LOG2_SLOTS }), l: map("linearHistogram", { linear: { min: 10, max: 50, step: 10 } }), k: map("histogram", { key: u16 }) },
+  maps: {
+    h: map("histogram", { maxEntries: LOG2_SLOTS }),
+    l: map("linearHistogram", { linear: { min: 10, max: 50, step: 10 } }),
+    k: map("histogram", { key: u16 }),
+  },
   fn: (_ctx, { h, l, k, i64 }) => {
     for (const v of [-5, 0, 1, 2, 3, 1024]) h.add(i64(v));
     for (const v of [9, 10, 19, 49, 50, 1000]) l.add(v);
@@ -242,7 +273,10 @@ check("values larger than 64 bytes go through scratch memory", {
 }, (loaded) => assertEquals(one(loaded, 9), 9));
 
 check("booleans in structs, a struct copied from map to map", {
-  maps: { a: map("hash", { key: u32, value: { on: bool, n: u32 } }), b: map("hash", { key: u32, value: { on: bool, n: u32 } }) },
+  maps: {
+    a: map("hash", { key: u32, value: { on: bool, n: u32 } }),
+    b: map("hash", { key: u32, value: { on: bool, n: u32 } }),
+  },
   fn: (ctx, { a, b }) => {
     a.set(1, { on: ctx.arg0 > 3, n: 5 });
     const s = a.get(1);

@@ -12,7 +12,10 @@ const PROGRAMS = Number(process.env["WAGGLE_FUZZ"] ?? 60);
 kernelTest(`${PROGRAMS} random programs run in the kernel as JavaScript says`, {}, () => {
   for (let seed = 20_001; seed <= 20_000 + PROGRAMS; seed++) {
     const { text, globals, run } = randomProgram(seed);
-    using loaded = new Loaded({ globals: Object.fromEntries(globals.map((name) => [name, u64])), programs: { "raw_tp:waggle": text } });
+    using loaded = new Loaded({
+      globals: Object.fromEntries(globals.map((name) => [name, u64])),
+      programs: { "raw_tp:waggle": text },
+    });
     const words = randomWords(seed);
     const wanted = run(words);
     assertEquals(BigInt(loaded.run(words).retval), BigInt.asUintN(32, wanted.result), `seed ${seed}:\n${text}`);
