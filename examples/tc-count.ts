@@ -5,7 +5,7 @@
  *   examples/tc-count.ts INTERFACE
  *   bun run examples/tc-count.ts lo
  *
- * needs: root (or CAP_BPF and CAP_NET_ADMIN), Linux 6.6
+ * needs: root (or CAP_BPF and CAP_NET_ADMIN), Linux 5.5
  */
 import process from "node:process";
 import { bool, bpf, interrupted, pause, stats, u8 } from "../mod.ts";
@@ -23,13 +23,13 @@ using tracer = bpf({
     },
   },
   programs: {
-    "tcx:ingress"(ctx, { traffic, protocol, TCX_NEXT }) {
+    "tc:ingress"(ctx, { traffic, protocol, TC_ACT_UNSPEC }) {
       traffic.add({ outgoing: false, protocol: protocol() }, ctx.len);
-      return TCX_NEXT;
+      return TC_ACT_UNSPEC;
     },
-    "tcx:egress"(ctx, { traffic, protocol, TCX_NEXT }) {
+    "tc:egress"(ctx, { traffic, protocol, TC_ACT_UNSPEC }) {
       traffic.add({ outgoing: true, protocol: protocol() }, ctx.len);
-      return TCX_NEXT;
+      return TC_ACT_UNSPEC;
     },
   },
 });

@@ -56,7 +56,7 @@ kernelTest("xdp-drop drops and counts packets to one port", { needs: ["kernel:5.
   assert(dropped === "7" && Number(passed) >= 1, stdout);
 });
 
-kernelTest("tc-count counts packets by direction and protocol", { needs: ["kernel:6.6"] }, async () => {
+kernelTest("tc-count counts packets by direction and protocol", { needs: ["kernel:5.8"] }, async () => {
   const port = 20_000 + Math.floor(Math.random() * 10_000);
   using script = await startExample("tc-count", /Ctrl-C/, ["lo"]);
   await shell(`for i in $(seq 9); do echo 123456789 > /dev/udp/127.0.0.1/${port}; done`);

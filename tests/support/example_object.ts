@@ -1,0 +1,47 @@
+/**
+ * The object of an example: the example's own definition, compiled instead of loaded. The script's text up to
+ * `tracer.attach` is taken as it is, with `compile` in place of `bpf`.
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import type { CompiledScript } from "../../src/script/compile.ts";
+import { ROOT } from "./script.ts";
+
+/** The examples that are one file with kernel functions. */
+export const EXAMPLES: readonly string[] = [
+  "bashreadline",
+  "biolatency",
+  "execsnoop",
+  "killsnoop",
+  "opensnoop",
+  "profile",
+  "runqlat",
+  "sslsniff",
+  "statsnoop",
+  "syscount",
+  "tc-count",
+  "tcpconnect",
+  "tcplife",
+  "vfsstat",
+  "xdp-drop",
+];
+
+/** Compiles an example. */
+export async function exampleObject(name: string): Promise<CompiledScript> {
+  const text = readFileSync(`${ROOT}examples/${name}.ts`, "utf8");
+  const end = /^tracer\.(attach|globals)/m.exec(text);
+  if (end === null || !text.includes("using tracer = bpf({")) {
+    throw new Error(`${name}.ts does not look like an example`);
+  }
+  const module = text.slice(0, end.index)
+    .replace("using tracer = bpf({", "export const object = compile({")
+    .replace(/\bbpf\b(?=[^{}]*\} from "\.\.\/mod\.ts")/, "compile")
+    .replace(`"../mod.ts"`, JSON.stringify(`${ROOT}mod.ts`));
+  const folder = mkdtempSync("/tmp/waggle-example-");
+  try {
+    writeFileSync(`${folder}/${name}.ts`, module);
+    const { object } = await import(`${folder}/${name}.ts`) as { object: CompiledScript };
+    return object;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
