@@ -22,7 +22,8 @@ export interface LinkParts {
 
 /**
  * A program attached to something, until it is disposed. A link that is not disposed ends with the process, unless it
- * is pinned. Attachments without a BPF link (see `fd`) that the kernel keeps on its own are named in docs/attach.md.
+ * is pinned. Where `fd` is undefined there is no BPF link, and a process that is killed leaves the attachment behind: tc
+ * and XDP by netlink, cgroups and sockmaps by BPF_PROG_ATTACH, probes made in tracefs; all on older kernels only.
  */
 export class Link implements Disposable {
   /** What it is attached to: `tracepoint "syscalls:sys_enter_openat"`. */

@@ -76,9 +76,9 @@ kernelTest("a tp_btf program runs while its link is open", { needs: ["btf"] }, (
   assertEquals(prog.during(getpid), 0);
 });
 
-for (const kind of ["fentry", "fexit"] as const) {
-  kernelTest(`a ${kind} program runs while its link is open`, { needs: ["fentry"] }, () => {
-    using prog = new CountingProgram(`${kind}/do_sys_openat2`, { attachBtfId: kernelTypeId("do_sys_openat2", "FUNC") });
+for (const name of ["fentry/do_sys_openat2", "fexit/do_sys_openat2", "fmod_ret/security_file_open"]) {
+  kernelTest(`a ${name} program runs while its link is open`, { needs: ["fentry"] }, () => {
+    using prog = new CountingProgram(name, { attachBtfId: kernelTypeId(name.split("/")[1]!, "FUNC") });
     const link = attachFromSection(prog)!;
     assertEquals(prog.during(getpid) >= 1, true);
     assertEquals(link.type, "TRACING");
