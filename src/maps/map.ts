@@ -20,8 +20,10 @@ import type { Fd } from "../syscall/fd.ts";
 import { ElementAccess } from "./access.ts";
 import { MapBase, type MapParams } from "./base.ts";
 import { BatchBlock, type BatchPiece, type ElementSizes, NoBatchError, readBatches, writeBatch } from "./batch.ts";
+import { bytesCodec } from "./codecs.ts";
 import { listKeys } from "./keys.ts";
 import { type Reader, WarmReader } from "./reader.ts";
+import { type MapChange, watchElements, type WatchOptions } from "./watch.ts";
 
 /** Options of `update`. */
 export interface UpdateOptions {
@@ -266,6 +268,17 @@ export class BpfMap<K = unknown, V = unknown> extends MapBase implements Iterabl
       filled = 0;
     }
     return deleted + this.#flushDelete(block, filled);
+  }
+
+  /**
+   * The changes of the map, read every `everyMs`: arrays of elements that are new, changed or gone, first of all that are
+   * there. Programs notice nothing of it; what changes back between two readings is not seen.
+   */
+  async *watch(options: WatchOptions): AsyncGenerator<MapChange<K, V>[], void, undefined> {
+    this.need("list", "watch");
+    const { keyCodec, valueCodec } = this;
+    using raw = new BpfMap(this.dupFd(), this.params, bytesCodec(keyCodec.size), bytesCodec(valueCodec.size));
+    yield* watchElements(() => raw, keyCodec, valueCodec, options);
   }
 
   /** The elements as an array of `{key, value}`, for `console.table`. */

@@ -32,6 +32,7 @@ export class WaitSource {
   readonly #tokens: number[];
   #promise: Promise<void> | undefined;
   #resolve: (() => void) | undefined;
+  #reject: ((error: unknown) => void) | undefined;
   #ready = false;
   #closed = false;
 
@@ -52,8 +53,9 @@ export class WaitSource {
       this.#ready = false;
       return Promise.resolve();
     }
-    this.#promise ??= new Promise((resolve) => {
+    this.#promise ??= new Promise((resolve, reject) => {
       this.#resolve = resolve;
+      this.#reject = reject;
       this.#waiter.start(this.#tokens);
     });
     if (timeoutMs === undefined) return this.#promise;
@@ -69,6 +71,16 @@ export class WaitSource {
     this.#promise = undefined;
     this.#waiter.finish();
     resolve();
+  }
+
+  /** For `Waiter`: waiting is not possible. */
+  fail(error: unknown): void {
+    if (this.#resolve === undefined) return;
+    const reject = this.#reject;
+    this.#resolve = undefined;
+    this.#promise = undefined;
+    this.#waiter.finish();
+    reject?.(error);
   }
 
   /** For `Waiter`: a descriptor became ready. */
@@ -155,6 +167,9 @@ export class Waiter {
       while (this.#waits > 0) {
         for (const token of await this.#epoll!.wait()) this.#deliver(token);
       }
+    } catch (error) {
+      this.#running = false; // nobody is blocked who would have to be called back
+      for (const { source } of [...this.#entries.values()]) source.fail(error);
     } finally {
       this.#running = false;
       this.#closeIfIdle();

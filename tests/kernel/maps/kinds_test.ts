@@ -329,6 +329,22 @@ kernelTest("openMap() by id, name, path and fd; unknown names are helped", { nee
   assertThrows(() => map.pin("/tmp/not-bpffs"), Error, "not in a bpf file system");
 });
 
+kernelTest("watch() yields what is new, changed and gone", {}, async () => {
+  using map = createMap({ type: "hash", key: u32, value: u64, maxEntries: 8 });
+  map.set(1, 1n).set(2, 2n);
+  const controller = new AbortController();
+  const batches: string[][] = [];
+  for await (const changes of map.watch({ everyMs: 2, signal: controller.signal })) {
+    batches.push(changes.map(({ kind, key, value, previous }) => `${kind} ${key} ${previous}->${value}`).sort());
+    if (batches.length === 1) map.set(2, 3n).set(4, 4n).delete(1);
+    else controller.abort();
+  }
+  assertEquals(batches, [
+    ["set 1 undefined->1", "set 2 undefined->2"],
+    ["delete 1 1->undefined", "set 2 2->3", "set 4 undefined->4"],
+  ]);
+});
+
 kernelTest("info(), freeze() and handles for reading only", { needs: ["kernel:5.2"] }, () => {
   using map = createMap({ type: "array", value: u32, maxEntries: 4, name: "facts" });
   using reader = openMap({ id: map.id }, { value: u32, flags: abi.BPF_F_RDONLY }) as ArrayMap<number>;

@@ -4,8 +4,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP } from "../../../src/abi/bpf.gen.ts";
+import { openMap } from "../../../src/maps/open.ts";
+import { tagged } from "../../../src/maps/tagged.ts";
 import { bytes } from "../../../src/bytes/composites.ts";
-import { u64 } from "../../../src/bytes/scalars.ts";
+import { u32, u64 } from "../../../src/bytes/scalars.ts";
 import { FormatError } from "../../../src/errors.ts";
 import { createMap } from "../../../src/maps/create.ts";
 import type { RingBuffer } from "../../../src/maps/ringbuf.ts";
@@ -256,6 +258,19 @@ kernelTest("a record shorter than its type is a FormatError", NEEDS, () => {
   producer.emit(1);
   const error = assertThrows(() => ring.consume(() => {}), FormatError, "a record has 8 bytes, but its type has 16");
   assertInstanceOf(error, FormatError);
+});
+
+kernelTest("`tagged()` tells the kinds of events apart, and checks each one's size", NEEDS, () => {
+  const events = tagged({ zero: [0, { mark: u32, more: u32 }], one: [1, { mark: u32, a: u64, b: bytes(32) }] });
+  using ring = createMap({ type: "ringbuf", maxEntries: PAGE, name: "tagged" });
+  using typed = openMap({ fd: ring.fd }, { value: events }) as RingBuffer<unknown>;
+  using producer = Producer.ring(ring, { size: 24 });
+  producer.emit(1);
+  typed.consume((event) => assertEquals(event, { type: "zero", mark: 0, more: 0 }));
+  producer.emit(1);
+  assertThrows(() => typed.consume(() => {}), FormatError, "24 bytes, but its type has 48");
+  producer.emit(1);
+  assertThrows(() => typed.consume(() => {}), FormatError, "unknown mark 2");
 });
 
 kernelTest("without a type events are bytes of their own", NEEDS, () => {
