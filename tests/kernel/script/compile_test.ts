@@ -7,6 +7,9 @@ import { exampleObject, EXAMPLES } from "../../support/example_object.ts";
 import { kernelTest } from "../../support/harness.ts";
 import type { Need } from "../../support/needs.ts";
 
+/** bpftool 7.1 has a libbpf from before `tc/ingress` was a section name, and must be told. */
+const TYPES: Readonly<Record<string, readonly string[]>> = { "tc-count": ["type", "classifier"] };
+
 for (const name of EXAMPLES) {
   const needs: Need[] = ["tool:bpftool", "bpffs", "btf", "tracefs", "kernel:5.8"];
   kernelTest(`compile() makes an object of ${name} that bpftool loads`, { needs }, async () => {
@@ -15,7 +18,9 @@ for (const name of EXAMPLES) {
     const pins = `/sys/fs/bpf/waggle-test-${name}-${Math.random().toString(36).slice(2)}`;
     try {
       object.write(`${folder}/${name}.bpf.o`);
-      execFileSync("bpftool", ["prog", "loadall", `${folder}/${name}.bpf.o`, pins], { stdio: "pipe" });
+      execFileSync("bpftool", ["prog", "loadall", `${folder}/${name}.bpf.o`, pins, ...TYPES[name] ?? []], {
+        stdio: "pipe",
+      });
       for (const program of object.spec.programs) {
         const shown = execFileSync("bpftool", ["prog", "dump", "xlated", "pinned", `${pins}/${program.name}`, "linum"]);
         assert(String(shown).includes(`${name}.ts line_num:`), `no source lines:\n${shown}`);
