@@ -12,6 +12,7 @@ import { Diagnostics } from "./diagnostics.ts";
 import type { IrFunction } from "./ir/ir.ts";
 import { Module } from "./lower/module.ts";
 import { lowerProgram } from "./lower/program.ts";
+import { RULES } from "./lower/rules.ts";
 import { buildObject, type Compiled, ObjectTypes } from "./object.ts";
 import { placeGlobals } from "./object/globals.ts";
 
@@ -30,7 +31,12 @@ export function compile(input: CompileInput, options: CompileOptions = {}): Comp
 /** Parses, checks and lowers every program, and the functions they call. */
 export function lowerAll(input: CompileInput, diagnostics: Diagnostics): Module {
   const { kernelBtf } = input.facts;
-  const module = new Module(input, diagnostics, kernelBtf === undefined ? undefined : new KernelTypes(kernelBtf));
+  const module = new Module(
+    input,
+    diagnostics,
+    kernelBtf === undefined ? undefined : new KernelTypes(kernelBtf),
+    RULES,
+  );
   for (const [name, place] of placeGlobals(input.globals)) module.globals.set(name, place);
   for (const program of input.programs) {
     const fn = lowerProgram(module, program);

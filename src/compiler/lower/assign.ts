@@ -6,7 +6,7 @@ import { intType, U64 } from "../check/int_types.ts";
 import type { AccessSize, AtomicOp, Value } from "../ir/ir.ts";
 import type { Assign, BinaryOp, Expr, LogicalOp, Pattern, Update } from "../syntax/ast.ts";
 import { branchOn, branchPresence } from "./condition.ts";
-import { indexOf, lower, memberOf, place, read } from "./expression.ts";
+import { indexOf, memberOf, read } from "./access.ts";
 import type { Flow, Lowering } from "./lowering.ts";
 import { readMemory, store } from "./memory.ts";
 import { arithmetic, toInt } from "./operators.ts";
@@ -15,15 +15,15 @@ import { describe, type IntVal, type MemVal, UNDEFINED, type Val } from "./value
 export function lowerAssign(f: Lowering, expr: Assign, wanted: boolean): Val {
   const { op, target, value } = expr;
   if (target.type === "ObjectPattern" || target.type === "ArrayPattern") {
-    const val = f.settle(lower(f, value));
+    const val = f.settle(f.rules.lower(f, value));
     assignPattern(f, target, val, value);
     return val;
   }
   if (op === "&&" || op === "||" || op === "??") return assignLogical(f, op, target as Expr, value);
   if (op !== "") {
-    return compound(f, target as Expr, op, toInt(f, lower(f, value), value), expr, wanted ? "new" : "none");
+    return compound(f, target as Expr, op, toInt(f, f.rules.lower(f, value), value), expr, wanted ? "new" : "none");
   }
-  const val = lower(f, value);
+  const val = f.rules.lower(f, value);
   f.at(expr);
   return assignTo(f, target as Expr, val, value);
 }
@@ -32,7 +32,7 @@ export function lowerAssign(f: Lowering, expr: Assign, wanted: boolean): Val {
 export function assignTo(f: Lowering, target: Expr, val: Val, node: Expr): Val {
   if (target.type === "Ident") return assignVariable(f, target, val, node);
   if (target.type === "Member" && assignField(f, target, val, node)) return val;
-  const to = place(f, target);
+  const to = f.rules.place(f, target);
   if (to.k === "mem") {
     writeMemory(f, to, val, target, node);
     return val;
@@ -83,9 +83,9 @@ function assignLogical(f: Lowering, op: LogicalOp, target: Expr, value: Expr): V
   const [assign, join] = [f.b.newBlock(), f.b.newBlock()];
   let past: Flow;
   if (op === "??") {
-    const old = lower(f, target);
+    const old = f.rules.lower(f, target);
     if (old.k !== "opt" && old.k !== "undefined") return old;
-    if (old.k === "undefined") return assignTo(f, target, lower(f, value), value);
+    if (old.k === "undefined") return assignTo(f, target, f.rules.lower(f, value), value);
     const flows = branchPresence(f, old, target.type === "Ident" ? f.symbol(target) : undefined, join, assign);
     past = flows.there;
   } else {
@@ -93,13 +93,13 @@ function assignLogical(f: Lowering, op: LogicalOp, target: Expr, value: Expr): V
     past = op === "&&" ? outcome.no : outcome.yes;
   }
   f.enter(assign);
-  assignTo(f, target, lower(f, value), value);
+  assignTo(f, target, f.rules.lower(f, value), value);
   f.flush();
   const flow = f.snapshot();
   f.b.jump(join);
   f.enter(join);
   f.meet([flow, past]);
-  return lower(f, target);
+  return f.rules.lower(f, target);
 }
 
 export function lowerUpdate(f: Lowering, expr: Update, wanted: boolean): Val {
@@ -109,7 +109,7 @@ export function lowerUpdate(f: Lowering, expr: Update, wanted: boolean): Val {
 
 /** `target op= by`. */
 function compound(f: Lowering, target: Expr, op: BinaryOp, by: IntVal, node: Expr, want: "none" | "old" | "new"): Val {
-  const to = place(f, target);
+  const to = f.rules.place(f, target);
   f.at(node);
   if (to.k === "error") return to;
   if (to.k === "mem") return compoundMemory(f, to, op, by, target, node, want);
@@ -209,7 +209,7 @@ function elementOf(f: Lowering, val: Val, index: number, node: Expr): Val {
 
 function withDefault(f: Lowering, val: Val, init: Expr | undefined): Val {
   if (init === undefined) return val;
-  if (val.k === "undefined") return lower(f, init);
+  if (val.k === "undefined") return f.rules.lower(f, init);
   if (val.k !== "opt") return val;
   return f.fail(
     "destructuring-default",
@@ -217,4 +217,10 @@ function withDefault(f: Lowering, val: Val, init: Expr | undefined): Val {
     init,
     ["write `const x = value.x ?? default`"],
   );
+}
+
+/** Binds a declared name to its first value. */
+export function declareName(f: Lowering, ident: Pattern & { type: "Ident" }, val: Val, node: Expr): void {
+  const symbol = f.symbol(ident);
+  if (symbol !== undefined) f.declare(symbol, val, node);
 }

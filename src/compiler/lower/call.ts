@@ -1,8 +1,6 @@
 /** Calls: of builtins, of methods of maps and strings, of the script's own functions. */
 import { didYouMean } from "../diagnostics.ts";
 import type { Call, Expr } from "../syntax/ast.ts";
-import { lower, place } from "./expression.ts";
-import { callFunction } from "./instance.ts";
 import type { Lowering } from "./lowering.ts";
 import { MAP_METHODS, mapMethod } from "./maps.ts";
 import { stringMethod } from "./strings.ts";
@@ -10,7 +8,7 @@ import { describe, type IntrinsicVal, type MapVal, type MethodVal, type Val } fr
 
 export function lowerCall(f: Lowering, call: Call, wanted: boolean): Val {
   if (call.optional) f.fail("optional-call", "`?.(` cannot be compiled: what is called must be known", call);
-  const callee = place(f, call.callee);
+  const callee = f.rules.place(f, call.callee);
   f.at(call);
   switch (callee.k) {
     case "intrinsic":
@@ -18,7 +16,7 @@ export function lowerCall(f: Lowering, call: Call, wanted: boolean): Val {
     case "method":
       return callMethod(f, callee, call, wanted);
     case "function":
-      return callFunction(f, callee.name, call.args.map((arg) => f.settle(lower(f, arg))), call);
+      return f.rules.callFunction(f, callee.name, call.args.map((arg) => f.settle(f.rules.lower(f, arg))), call);
     case "error":
       return f.wrong("a function", callee, call.callee);
     default:
@@ -39,13 +37,13 @@ function callIntrinsic(f: Lowering, { row, name }: IntrinsicVal, call: Call): Va
       [row.signature],
     );
   }
-  const args = row.lazy === true ? [] : call.args.map((arg) => lower(f, arg));
+  const args = row.lazy === true ? [] : call.args.map((arg) => f.rules.lower(f, arg));
   f.at(call);
   return row.lower(f, args, call);
 }
 
 function callMethod(f: Lowering, { receiver, name }: MethodVal, call: Call, wanted: boolean): Val {
-  const args = call.args.map((arg) => lower(f, arg));
+  const args = call.args.map((arg) => f.rules.lower(f, arg));
   f.at(call);
   if (receiver.k === "map") return mapCall(f, receiver, name, args, call, wanted);
   const result = stringMethod(f, receiver, name, args, call);

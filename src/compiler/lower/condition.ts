@@ -6,7 +6,7 @@
 import type { Symbol } from "../check/bind.ts";
 import type { Block } from "../ir/ir.ts";
 import type { Binary, Chain, Expr, Logical } from "../syntax/ast.ts";
-import { lower, place, read } from "./expression.ts";
+import { read } from "./access.ts";
 import type { Flow, Lowering } from "./lowering.ts";
 import { readMemory } from "./memory.ts";
 import { binary } from "./operators.ts";
@@ -32,7 +32,7 @@ export function branchOn(f: Lowering, expr: Expr, yes: Block, no: Block): Outcom
       if (expr.op !== "??") return branchLogical(f, expr, yes, no);
       break;
     case "Sequence":
-      for (const first of expr.exprs.slice(0, -1)) lower(f, first, false);
+      for (const first of expr.exprs.slice(0, -1)) f.rules.lower(f, first, false);
       return branchOn(f, expr.exprs.at(-1)!, yes, no);
     case "Binary":
       if (isEquality(expr)) {
@@ -51,7 +51,7 @@ export function branchOn(f: Lowering, expr: Expr, yes: Block, no: Block): Outcom
       });
     case "Assign":
       if (expr.target.type === "Ident") {
-        lower(f, expr, false);
+        f.rules.lower(f, expr, false);
         return branchOn(f, expr.target, yes, no);
       }
       break;
@@ -63,7 +63,7 @@ export function branchOn(f: Lowering, expr: Expr, yes: Block, no: Block): Outcom
     }
     default:
   }
-  const val = lower(f, expr);
+  const val = f.rules.lower(f, expr);
   if (val.k === "opt") return branchOptional(f, val, undefined, expr, yes, no);
   f.flush();
   branchTruth(f, val, expr, yes, no);
@@ -77,7 +77,7 @@ const COMPARISONS = new Set(["===", "!==", "==", "!=", "<", "<=", ">", ">="]);
 function branchChainComparison(f: Lowering, expr: Binary, chain: Chain, yes: Block, no: Block): Outcome {
   const negative = expr.op.startsWith("!");
   return branchChain(f, chain, yes, no, negative ? yes : no, (left) => {
-    const result = binary(f, expr, left, lower(f, expr.right));
+    const result = binary(f, expr, left, f.rules.lower(f, expr.right));
     f.flush();
     branchTruth(f, result, expr, yes, no);
   });
@@ -96,7 +96,7 @@ function branchChain(
   const state = { absent: f.b.newBlock(), used: false };
   f.flush(firstTested(f, rootOf(chain.expr)));
   f.chains.push(state);
-  const val = read(f, place(f, chain.expr), chain);
+  const val = read(f, f.rules.place(f, chain.expr), chain);
   f.chains.pop();
   test(val);
   const known = f.snapshot();
@@ -159,7 +159,7 @@ export function isNothing(f: Lowering, expr: Expr): boolean {
 function branchNothing(f: Lowering, tested: Expr, expr: Binary, yes: Block, no: Block): Outcome {
   const [absent, there] = expr.op.startsWith("!") ? [no, yes] : [yes, no];
   const symbol = tested.type === "Ident" ? f.symbol(tested) : undefined;
-  const val = symbol === undefined ? lower(f, tested) : f.optional(symbol) ?? lower(f, tested);
+  const val = symbol === undefined ? f.rules.lower(f, tested) : f.optional(symbol) ?? f.rules.lower(f, tested);
   if (val.k !== "opt") {
     f.flush();
     const settled = f.settle(val);

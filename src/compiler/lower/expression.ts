@@ -3,18 +3,17 @@
  * assigned, or only tested with `exists`), `lower` its value. Evaluation order is JavaScript's: left to right, `&&`,
  * `||`, `??` and `?.` skip what they skip. `wanted` is false where a statement throws the value away.
  */
-import { didYouMean } from "../diagnostics.ts";
 import type { Binary, Chain, Expr, Ident, Index, Member, ObjectLit, Unary } from "../syntax/ast.ts";
+import { indexOf, memberOf, read } from "./access.ts";
 import { lowerAssign, lowerUpdate } from "./assign.ts";
 import { lowerCall } from "./call.ts";
 import { Cell } from "./cells.ts";
 import { branchOn, branchPresence, branchTruth, isNothing } from "./condition.ts";
-import { fieldMember, kernelIndex, memberNode, pointerMember, readField } from "./kernel.ts";
+import { readField } from "./kernel.ts";
 import { endWay, joinWays, lowerConditional, lowerLogical, type Way } from "./logical.ts";
 import type { Lowering } from "./lowering.ts";
-import { elementLayout, elementPlace, memberPlace, readMemory } from "./memory.ts";
 import { binary, negate, not, toInt } from "./operators.ts";
-import { describe, ERROR, type IntVal, type MemVal, UNDEFINED, type Val } from "./values.ts";
+import { ERROR, UNDEFINED, type Val } from "./values.ts";
 
 /** The value of an expression: scalars are read, recipes (strings to be read) stay recipes. */
 export function lower(f: Lowering, expr: Expr, wanted = true): Val {
@@ -65,13 +64,6 @@ export function lower(f: Lowering, expr: Expr, wanted = true): Val {
         "put it under `functions` and take it from the second parameter",
       ]);
   }
-}
-
-/** Reads a scalar that is still a place. */
-export function read(f: Lowering, val: Val, node: Expr): Val {
-  if (val.k === "mem") return readMemory(f, val, node);
-  if (val.k === "field") return readField(f, val);
-  return val;
 }
 
 /** What an expression stands for, not read. */
@@ -135,130 +127,11 @@ function skipAbsent(f: Lowering, object: Val, node: Expr, optional: boolean): Va
   return val;
 }
 
-/** `object.property`. */
-export function memberOf(f: Lowering, object: Val, property: string, expr: Expr): Val {
-  switch (object.k) {
-    case "mem":
-      return memoryMember(f, object, property, expr);
-    case "ptr":
-      return pointerMember(f, object, property, expr);
-    case "field":
-      return fieldMember(f, object, property, expr);
-    case "object":
-      return object.fields.get(property) ?? noMember(f, "the object", property, object.fields.keys(), expr);
-    case "ctx":
-      return object.field(property) ?? noMember(f, object.what, property, object.known(), expr);
-    case "namespace":
-      return object.member(property) ?? noMember(f, object.name, property, object.known(), expr);
-    case "map":
-    case "text":
-    case "fill":
-      return { k: "method", receiver: object, name: property };
-    case "tuple":
-      if (property === "length") return f.constant(BigInt(object.elements.length));
-      break;
-    case "undefined":
-      return f.fail("maybe-undefined", `this is undefined, so it has no \`${property}\``, expr);
-    case "error":
-      return f.wrong("a value", object, expr);
-    default:
-  }
-  return f.fail("no-fields", `${describe(object)} has no field \`${property}\``, memberNode(expr));
-}
-
-function memoryMember(f: Lowering, mem: MemVal, property: string, expr: Expr): Val {
-  const place = memberPlace(mem, property);
-  if (place !== undefined) return place;
-  const { desc } = mem;
-  if (desc.kind === "struct" || desc.kind === "union") {
-    return noMember(
-      f,
-      "the struct",
-      property,
-      desc.fields.map((field) => field.name),
-      expr,
-    );
-  }
-  if (desc.kind === "str" && property !== "length") return { k: "method", receiver: mem, name: property };
-  if (property === "length" && desc.kind !== "str") {
-    const elements = elementLayout(desc);
-    if (elements !== undefined) return f.constant(BigInt(elements.length));
-  }
-  return f.fail("no-fields", `${describe(mem)} has no field \`${property}\``, memberNode(expr));
-}
-
-function noMember(f: Lowering, what: string, property: string, known: Iterable<string>, expr: Expr): Val {
-  const names = [...known];
-  const list = names.length > 0 && names.length <= 24 ? [`it has ${names.join(", ")}`] : [];
-  f.report("unknown-field", `${what} has no \`${property}\``, memberNode(expr), [
-    ...didYouMean(property, names),
-    ...list,
-  ]);
-  return ERROR;
-}
-
 function element(f: Lowering, expr: Index): Val {
   const object = skipAbsent(f, place(f, expr.object), expr.object, expr.optional);
   const index = toInt(f, lower(f, expr.index), expr.index);
   f.at(expr);
   return indexOf(f, object, index, expr);
-}
-
-/** `object[index]`. */
-export function indexOf(f: Lowering, object: Val, index: IntVal, node: Expr): Val {
-  switch (object.k) {
-    case "tuple":
-      return tupleElement(f, object.elements, index, node);
-    case "mem":
-      return memoryElement(f, object, index, node);
-    case "ptr":
-    case "field":
-      return kernelIndex(f, object, index, node);
-    default:
-      return f.wrong("an array", object, node);
-  }
-}
-
-function tupleElement(f: Lowering, elements: Val[], index: IntVal, node: Expr): Val {
-  if (index.c === undefined) {
-    f.fail("index", "an array literal can only be indexed by a constant", node, [
-      "put the table into a map of kind `array`",
-    ]);
-  }
-  return elements[Number(index.c)] ??
-    f.fail("index-range", `index ${index.c} is outside of the array of ${elements.length}`, node);
-}
-
-/** A variable index is made to lie inside at run time, see `boundedIndex`. */
-function memoryElement(f: Lowering, mem: MemVal, index: IntVal, node: Expr): Val {
-  const elements = elementLayout(mem.desc);
-  if (elements === undefined) return f.wrong("an array", mem, node);
-  if (index.c !== undefined) {
-    return elementPlace(mem, index.c) ??
-      f.fail("index-range", `index ${index.c} is outside of the array of ${elements.length}`, node);
-  }
-  const checked = boundedIndex(f, index, elements.length);
-  const address = f.b.add(f.address(mem), f.b.mul(checked, f.b.const(BigInt(elements.size))));
-  return { ...mem, desc: elements.desc, size: elements.size, align: elements.align, base: address, offset: 0 };
-}
-
-/**
- * An index the verifier can bound: taken modulo the length if that is a power of two, else 0 when it is outside.
- * The compared value is the one that is used, since the verifier learns about that one only.
- */
-function boundedIndex(f: Lowering, index: IntVal, length: number): ReturnType<Lowering["word"]> {
-  const word = f.word(index);
-  if ((length & (length - 1)) === 0) return f.b.and(word, f.b.const(BigInt(length - 1)));
-  const cell = f.b.newLocal("index");
-  const [outside, join] = [f.b.newBlock(), f.b.newBlock()];
-  f.flush();
-  f.b.setLocal(cell, word);
-  f.b.branchIf("ult", word, f.b.const(BigInt(length)), join, outside);
-  f.enter(outside);
-  f.b.setLocal(cell, f.b.const(0n));
-  f.b.jump(join);
-  f.enter(join);
-  return f.b.getLocal(cell);
 }
 
 /** `a?.b.c`: where a part is missing, the whole is `undefined`. */

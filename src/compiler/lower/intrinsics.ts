@@ -6,7 +6,7 @@
 import { I32, I64, intType, U32, U64 } from "../check/int_types.ts";
 import type { Call, Expr } from "../syntax/ast.ts";
 import { highestBit } from "./aggregation.ts";
-import { memberOf, read } from "./expression.ts";
+import { memberOf, read } from "./access.ts";
 import { hasHelper, helper, pureHelper } from "./helpers.ts";
 import type { Intrinsic } from "./intrinsic.ts";
 import { callRead } from "./kernel.ts";

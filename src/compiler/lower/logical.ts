@@ -5,7 +5,7 @@
 import type { Conditional, Expr, Logical } from "../syntax/ast.ts";
 import { Cell, joinVarTypes, typeOfVal, type VarType } from "./cells.ts";
 import { branchOn, branchPresence, branchTruth } from "./condition.ts";
-import { lower, place, read } from "./expression.ts";
+import { read } from "./access.ts";
 import type { Flow, Lowering } from "./lowering.ts";
 import { UNDEFINED, type Val } from "./values.ts";
 
@@ -64,7 +64,7 @@ function joinedType(f: Lowering, ways: readonly Way[], node: Expr): VarType {
 export function lowerLogical(f: Lowering, expr: Logical, wanted: boolean): Val {
   if (!wanted) return logicalStatement(f, expr);
   if (expr.op === "??") return lowerDefault(f, expr);
-  const left = lower(f, expr.left);
+  const left = f.rules.lower(f, expr.left);
   if (left.k === "bool" && left.c === undefined) return conditionLogical(f, expr, left);
   const [more, done] = [f.b.newBlock(), f.b.newBlock()];
   const settled = f.settle(left);
@@ -85,7 +85,7 @@ export function lowerLogical(f: Lowering, expr: Logical, wanted: boolean): Val {
   ways.push(endWay(f, !and && settled.k === "opt" ? settled.inner() : settled));
   f.enter(more);
   f.present = known;
-  ways.push(endWay(f, lower(f, expr.right)));
+  ways.push(endWay(f, f.rules.lower(f, expr.right)));
   return joinWays(f, ways, expr, wanted);
 }
 
@@ -98,7 +98,7 @@ function conditionLogical(f: Lowering, expr: Logical, left: Val & { k: "bool" })
   f.enter(done);
   const ways = [endWay(f, { k: "bool", ir: undefined, c: !and })];
   f.enter(more);
-  ways.push(endWay(f, lower(f, expr.right)));
+  ways.push(endWay(f, f.rules.lower(f, expr.right)));
   return joinWays(f, ways, expr, true);
 }
 
@@ -106,7 +106,7 @@ function conditionLogical(f: Lowering, expr: Logical, left: Val & { k: "bool" })
 function logicalStatement(f: Lowering, expr: Logical): Val {
   const [more, join] = [f.b.newBlock(), f.b.newBlock()];
   if (expr.op === "??") {
-    const left = lower(f, expr.left);
+    const left = f.rules.lower(f, expr.left);
     if (left.k !== "opt") return UNDEFINED;
     const flows = branchPresence(f, left, undefined, join, more);
     return endStatement(f, expr.right, more, join, flows.absent, flows.there);
@@ -126,7 +126,7 @@ function endStatement(
 ): Val {
   f.enter(more);
   f.restore(into);
-  lower(f, right, false);
+  f.rules.lower(f, right, false);
   f.flush();
   const flows = f.b.reachable ? [f.snapshot(), past] : [past];
   f.b.jump(join);
@@ -137,8 +137,8 @@ function endStatement(
 
 /** `a ?? b`. */
 function lowerDefault(f: Lowering, expr: Logical): Val {
-  const left = read(f, place(f, expr.left), expr.left);
-  if (left.k === "undefined") return lower(f, expr.right);
+  const left = read(f, f.rules.place(f, expr.left), expr.left);
+  if (left.k === "undefined") return f.rules.lower(f, expr.right);
   if (left.k !== "opt") return left.k === "ptr" ? pointerDefault(f, left, expr) : left;
   const [there, absent] = [f.b.newBlock(), f.b.newBlock()];
   const symbol = expr.left.type === "Ident" ? f.symbol(expr.left) : undefined;
@@ -148,7 +148,7 @@ function lowerDefault(f: Lowering, expr: Logical): Val {
   const ways = [endWay(f, left.inner())];
   f.enter(absent);
   f.restore(flows.absent);
-  ways.push(endWay(f, lower(f, expr.right)));
+  ways.push(endWay(f, f.rules.lower(f, expr.right)));
   return joinWays(f, ways, expr, true);
 }
 
@@ -159,7 +159,7 @@ function pointerDefault(f: Lowering, left: Val & { k: "ptr" }, expr: Logical): V
   f.enter(there);
   const ways = [endWay(f, left)];
   f.enter(absent);
-  ways.push(endWay(f, lower(f, expr.right)));
+  ways.push(endWay(f, f.rules.lower(f, expr.right)));
   return joinWays(f, ways, expr, true);
 }
 
@@ -170,7 +170,7 @@ export function lowerConditional(f: Lowering, expr: Conditional, wanted: boolean
   for (const [block, flow, value] of [[yes, outcome.yes, expr.then], [no, outcome.no, expr.else]] as const) {
     f.enter(block);
     f.restore(flow);
-    const val = lower(f, value, wanted);
+    const val = f.rules.lower(f, value, wanted);
     f.flush();
     ways.push(endWay(f, wanted ? val : UNDEFINED));
   }

@@ -4,13 +4,11 @@
  * iterator (`bpf_iter_num`, Linux 6.4), which ends it after `MAX_ITERATIONS` whatever its condition says.
  */
 import type { DoWhile, Expr, For, ForOf, Stmt, While } from "../syntax/ast.ts";
-import { destructure } from "./assign.ts";
+import { declareName, destructure } from "./assign.ts";
 import { branchOn } from "./condition.ts";
-import { lower } from "./expression.ts";
 import { hasKfunc } from "./helpers.ts";
 import { elementLayout, elementPlace, readMemory } from "./memory.ts";
 import type { Flow, JumpTarget, Lowering } from "./lowering.ts";
-import { declareName, lowerStatement } from "./statement.ts";
 import type { IntVal, RangeVal, Val } from "./values.ts";
 
 /** A plain loop may run this often; beyond it the verifier's work grows too large. */
@@ -33,16 +31,16 @@ interface LoopParts {
 }
 
 export function lowerFor(f: Lowering, stmt: For, label: string | undefined): void {
-  if (stmt.init?.type === "Var") lowerStatement(f, stmt.init, undefined);
-  else if (stmt.init !== undefined) lower(f, stmt.init, false);
+  if (stmt.init?.type === "Var") f.rules.statement(f, stmt.init, undefined);
+  else if (stmt.init !== undefined) f.rules.lower(f, stmt.init, false);
   const { update } = stmt;
   lowerLoop(f, {
     stmt,
     label,
     test: stmt.test,
     testFirst: true,
-    body: () => lowerStatement(f, stmt.body, undefined),
-    update: update === undefined ? undefined : () => void lower(f, update, false),
+    body: () => f.rules.statement(f, stmt.body, undefined),
+    update: update === undefined ? undefined : () => void f.rules.lower(f, update, false),
     bounded: countsToConstant(f, stmt),
   });
 }
@@ -53,7 +51,7 @@ export function lowerWhile(f: Lowering, stmt: While, label: string | undefined):
     label,
     test: stmt.test,
     testFirst: true,
-    body: () => lowerStatement(f, stmt.body, undefined),
+    body: () => f.rules.statement(f, stmt.body, undefined),
     update: undefined,
     bounded: false,
   });
@@ -65,7 +63,7 @@ export function lowerDoWhile(f: Lowering, stmt: DoWhile, label: string | undefin
     label,
     test: stmt.test,
     testFirst: false,
-    body: () => lowerStatement(f, stmt.body, undefined),
+    body: () => f.rules.statement(f, stmt.body, undefined),
     update: undefined,
     bounded: false,
   });
@@ -171,7 +169,7 @@ function nextIteration(f: Lowering, iterator: Iterator, target: JumpTarget): Ret
 }
 
 export function lowerForOf(f: Lowering, stmt: ForOf, label: string | undefined): void {
-  const over = lower(f, stmt.iterable);
+  const over = f.rules.lower(f, stmt.iterable);
   if (over.k === "range") return overRange(f, stmt, over, label);
   const items = itemsOf(f, over, stmt);
   overItems(f, stmt, items, label);
@@ -222,7 +220,7 @@ function overRange(f: Lowering, stmt: ForOf, { from, to }: RangeVal, label: stri
       label,
       test: undefined,
       testFirst: true,
-      body: () => lowerStatement(f, stmt.body, undefined),
+      body: () => f.rules.statement(f, stmt.body, undefined),
       update: undefined,
       bounded,
     },
@@ -265,7 +263,7 @@ function iterated(
       label,
       test: undefined,
       testFirst: true,
-      body: () => lowerStatement(f, stmt.body, undefined),
+      body: () => f.rules.statement(f, stmt.body, undefined),
       update: undefined,
       bounded: false,
     },
@@ -310,7 +308,7 @@ function overItems(f: Lowering, stmt: ForOf, items: readonly (() => Val)[], labe
     destructure(f, stmt.target, item(), stmt.iterable, (ident, val) => declareName(f, ident, val, stmt.iterable));
     f.jumps.push(target);
     f.loops.push(stmt);
-    lowerStatement(f, stmt.body, undefined);
+    f.rules.statement(f, stmt.body, undefined);
     f.loops.pop();
     f.jumps.pop();
     if (f.b.reachable) {

@@ -16,7 +16,7 @@ import type { Expr, Ident, Range, Stmt } from "../syntax/ast.ts";
 import type { SourceText } from "../syntax/source.ts";
 import { Cell, joinVarTypes, typeOfVal, type VarType } from "./cells.ts";
 import { convert as convertHook, settle as settleHook } from "./memory.ts";
-import type { Module } from "./module.ts";
+import type { Module, Rules } from "./module.ts";
 import type { HookFacts } from "./hook.ts";
 import { describe, type IntVal, type MemVal, type OptVal, type Val } from "./values.ts";
 
@@ -89,6 +89,10 @@ export class Lowering {
     this.source = options.source;
     this.hook = options.hook;
     this.rounds = options.rounds;
+  }
+
+  get rules(): Rules {
+    return this.module.rules;
   }
 
   // Positions and messages

@@ -8,9 +8,11 @@ import type { CompileFacts, CompileInput, MapDefinition, PrintFormat } from "../
 import type { Diagnostics } from "../diagnostics.ts";
 import type { CoreRecord, IrFunction } from "../ir/ir.ts";
 import type { CoreKind } from "../../object/spec.ts";
-import type { Func } from "../syntax/ast.ts";
+import type { Call, Expr, Func, Stmt } from "../syntax/ast.ts";
 import type { SourceText } from "../syntax/source.ts";
 import type { VarType } from "./cells.ts";
+import type { Lowering } from "./lowering.ts";
+import type { Val } from "./values.ts";
 
 /** A record whose type id and access string are those of the kernel's BTF until `local_btf.ts` rewrites them. */
 export interface PendingRecord {
@@ -43,7 +45,19 @@ export interface Instance {
   done: boolean;
 }
 
+/**
+ * The parts of lowering that need each other: expressions hold calls, calls compile functions, functions hold statements
+ * and those expressions again. Handed in once (rules.ts), so that files import only what lies below them.
+ */
+export interface Rules {
+  readonly lower: (f: Lowering, expr: Expr, wanted?: boolean) => Val;
+  readonly place: (f: Lowering, expr: Expr) => Val;
+  readonly statement: (f: Lowering, stmt: Stmt, label: string | undefined) => void;
+  readonly callFunction: (f: Lowering, name: string, args: readonly Val[], call: Call) => Val;
+}
+
 export class Module {
+  readonly rules: Rules;
   readonly input: CompileInput;
   readonly facts: CompileFacts;
   readonly diagnostics: Diagnostics;
@@ -64,7 +78,8 @@ export class Module {
   /** Values of the scope that are the same for every program. */
   readonly usedMaps = new Set<string>();
 
-  constructor(input: CompileInput, diagnostics: Diagnostics, types: KernelTypes | undefined) {
+  constructor(input: CompileInput, diagnostics: Diagnostics, types: KernelTypes | undefined, rules: Rules) {
+    this.rules = rules;
     this.input = input;
     this.facts = input.facts;
     this.diagnostics = diagnostics;

@@ -7,7 +7,6 @@ import type { Layout } from "../../bytes/layout.ts";
 import { bool, i64, u32, u64 } from "../../bytes/scalars.ts";
 import { type MapDefinition, PRINT_MAP, type PrintFormat, type PrintValue } from "../definitions.ts";
 import type { Call, Expr } from "../syntax/ast.ts";
-import { lower } from "./expression.ts";
 import { helper } from "./helpers.ts";
 import type { Lowering } from "./lowering.ts";
 import { perfOutput } from "./maps.ts";
@@ -22,7 +21,7 @@ const RING_BYTES = 1 << 18;
 
 export function lowerPrint(f: Lowering, call: Call | Expr): Val {
   const { strings, nodes } = formatOf(call);
-  const values = nodes.map((node) => printable(f, lower(f, node)));
+  const values = nodes.map((node) => printable(f, f.rules.lower(f, node)));
   const layouts = values.map((value, i) => printLayout(f, value, nodes[i]!));
   const record = struct(
     Object.fromEntries([["id", u32], ["pad", u32], ...layouts.map((layout, i) => [`v${i}`, layout] as const)]),

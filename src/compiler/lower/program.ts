@@ -12,7 +12,7 @@ import { parseFunction } from "../syntax/parse.ts";
 import { SourceText } from "../syntax/source.ts";
 import { destructure } from "./assign.ts";
 import { contextOf } from "./context.ts";
-import { memberOf } from "./expression.ts";
+import { memberOf } from "./access.ts";
 import { type HookFacts, hookOf } from "./hook.ts";
 import { Lowering, type Rounds } from "./lowering.ts";
 import { helper } from "./helpers.ts";

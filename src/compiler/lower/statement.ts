@@ -5,7 +5,7 @@
 import { Abandon } from "../diagnostics.ts";
 import type { Block as IrBlock } from "../ir/ir.ts";
 import type { Expr, If, Pattern, Return, Stmt, Switch, VarDecl } from "../syntax/ast.ts";
-import { destructure } from "./assign.ts";
+import { declareName, destructure } from "./assign.ts";
 import { joinVarTypes, typeOfVal } from "./cells.ts";
 import { branchOn } from "./condition.ts";
 import { lower } from "./expression.ts";
@@ -72,11 +72,6 @@ function lowerVariables(f: Lowering, decl: VarDecl): void {
     const val = init === undefined ? UNDEFINED : lower(f, init);
     destructure(f, target, val, node, (ident, part) => declareName(f, ident, part, node));
   }
-}
-
-export function declareName(f: Lowering, ident: Pattern & { type: "Ident" }, val: Val, node: Expr): void {
-  const symbol = f.symbol(ident);
-  if (symbol !== undefined) f.declare(symbol, val, node);
 }
 
 /** Names of a declaration that went wrong: bound, so that their uses are not reported too. */

@@ -4,7 +4,6 @@ import { U32 } from "../check/int_types.ts";
 import { didYouMean } from "../diagnostics.ts";
 import type { KernelTypes } from "../check/kernel_types.ts";
 import type { Call, Expr } from "../syntax/ast.ts";
-import { place } from "./expression.ts";
 import { callRead, fieldMember, kernelTypes, probeRead } from "./kernel.ts";
 import type { Lowering } from "./lowering.ts";
 import { readMemory } from "./memory.ts";
@@ -113,7 +112,7 @@ function fieldOf(f: Lowering, struct: number, val: Val, call: Call | Expr, index
 export function lowerExists(f: Lowering, call: Call | Expr): Val {
   const node = argNode(call, 0);
   const known = f.module.diagnostics.errors.length;
-  const field = place(f, node);
+  const field = f.rules.place(f, node);
   if (field.k === "error" && f.module.diagnostics.errors.length === known + 1 && node.type === "Member") {
     // The kernel compiled on lacks it: a record for it by name would match nothing here either.
     f.module.diagnostics.errors.pop();
@@ -133,7 +132,7 @@ export function lowerSizeof(f: Lowering, call: Call | Expr): Val {
     const { types, id } = typeNamed(f, { k: "text", text: node.value }, node);
     return f.int(f.b.coreConst(f.module.record(id, [0], "TYPE_SIZE"), BigInt(types.size(id))), U32);
   }
-  const val = place(f, node);
+  const val = f.rules.place(f, node);
   if (val.k === "type" || val.k === "mem") return f.constant(BigInt(val.size));
   if (val.k !== "field") return f.wrong("a type in quotes, a field or one of `types`", val, node);
   const size = BigInt(f.module.types!.size(val.type));

@@ -1,20 +1,27 @@
 /** The parser's place in the text: the current token, looking ahead, and the ways to insist on one. */
-import type { Block } from "./ast.ts";
+import type { Block, Expr } from "./ast.ts";
 import { Lexer, SyntaxProblem } from "./lex.ts";
 import type { Token } from "./tokens.ts";
 import { UNSUPPORTED, type UnsupportedKey } from "./unsupported.ts";
+
+/** Rules that need each other: expressions hold functions, functions hold statements, patterns hold expressions. */
+export interface Grammar {
+  /** `{ … }`. */
+  readonly body: (cursor: TokenCursor) => Block;
+  /** An expression without a comma. */
+  readonly assignment: (cursor: TokenCursor) => Expr;
+}
 
 export class TokenCursor {
   token: Token;
   /** End of the token before. */
   previousEnd = 0;
-  /** Parses `{ … }`; given by `parse.ts`, since expressions hold functions and functions hold statements. */
-  readonly parseBody: (cursor: TokenCursor) => Block;
+  readonly grammar: Grammar;
   readonly #lexer: Lexer;
 
-  constructor(text: string, parseBody: (cursor: TokenCursor) => Block) {
+  constructor(text: string, grammar: Grammar) {
     this.#lexer = new Lexer(text);
-    this.parseBody = parseBody;
+    this.grammar = grammar;
     this.token = this.#lexer.next();
   }
 

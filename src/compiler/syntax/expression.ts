@@ -20,7 +20,7 @@ import type {
 } from "./ast.ts";
 import type { TokenCursor } from "./cursor.ts";
 import { SyntaxProblem } from "./lex.ts";
-import { parsePattern, toPattern } from "./pattern.ts";
+import { parseKey, parsePattern, toPattern } from "./pattern.ts";
 import { PUNCTUATORS } from "./tokens.ts";
 import type { UnsupportedKey } from "./unsupported.ts";
 
@@ -311,15 +311,6 @@ function parseProperty(p: TokenCursor): Property {
   return { key, value, start, end: p.previousEnd };
 }
 
-/** The key of a property or of a method: a name, a string or a number. */
-export function parseKey(p: TokenCursor): string {
-  if (p.token.kind === "number") return String(Number(p.advance().text));
-  if (p.token.kind !== "name" && p.token.kind !== "keyword" && p.token.kind !== "string") {
-    p.unexpected("a field's name");
-  }
-  return p.advance().text;
-}
-
 function parseArray(p: TokenCursor): ArrayLit {
   const start = p.expect("[").start;
   const elements: Expr[] = [];
@@ -353,7 +344,7 @@ export function parseArrow(p: TokenCursor): Func {
   const start = p.token.start;
   const params: Param[] = p.token.kind === "name" ? [{ target: parsePattern(p), init: undefined }] : parseParams(p);
   p.expect("=>");
-  if (p.is("{")) return { type: "Func", name: "", params, body: p.parseBody(p), start, end: p.previousEnd };
+  if (p.is("{")) return { type: "Func", name: "", params, body: p.grammar.body(p), start, end: p.previousEnd };
   const value = parseAssignment(p);
   const range = { start: value.start, end: value.end };
   const body = { type: "Block", body: [{ type: "Return", value, ...range }], ...range } as const;
@@ -365,7 +356,7 @@ export function parseFunctionExpression(p: TokenCursor): Func {
   if (p.is("*")) p.unsupported("generator");
   const name = p.token.kind === "name" ? p.advance().text : "";
   const params = parseParams(p);
-  return { type: "Func", name, params, body: p.parseBody(p), start, end: p.previousEnd };
+  return { type: "Func", name, params, body: p.grammar.body(p), start, end: p.previousEnd };
 }
 
 export function parseParams(p: TokenCursor): Param[] {

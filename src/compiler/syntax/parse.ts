@@ -5,11 +5,12 @@
  */
 import type { Func } from "./ast.ts";
 import { TokenCursor } from "./cursor.ts";
-import { parseArrow, parseFunctionExpression, parseKey, parseParams, startsArrow } from "./expression.ts";
+import { parseArrow, parseAssignment, parseFunctionExpression, parseParams, startsArrow } from "./expression.ts";
+import { parseKey } from "./pattern.ts";
 import { parseBlock } from "./statement.ts";
 
 export function parseFunction(text: string): Func {
-  const p = new TokenCursor(text, parseBlock);
+  const p = new TokenCursor(text, { body: parseBlock, assignment: parseAssignment });
   const func = parseAny(p);
   if (p.token.kind !== "end") p.unexpected("the end of the function");
   return func;
@@ -25,7 +26,7 @@ function parseAny(p: TokenCursor): Func {
   const start = p.token.start;
   const name = p.is("[") ? skipComputedKey(p) : parseKey(p);
   const params = parseParams(p);
-  return { type: "Func", name, params, body: p.parseBody(p), start, end: p.previousEnd };
+  return { type: "Func", name, params, body: p.grammar.body(p), start, end: p.previousEnd };
 }
 
 /** `[key](ctx, $) {…}`: the key's value is known to the caller. */

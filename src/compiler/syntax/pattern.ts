@@ -1,7 +1,6 @@
 /** Destructuring: `{ a, b: c = 1 }` and `[a, b]`, where a name is bound or assigned. */
 import type { ArrayPattern, Expr, ObjectPattern, Pattern, PatternProp } from "./ast.ts";
 import type { TokenCursor } from "./cursor.ts";
-import { parseAssignment, parseKey } from "./expression.ts";
 import { SyntaxProblem } from "./lex.ts";
 
 export function parsePattern(p: TokenCursor): Pattern {
@@ -20,7 +19,7 @@ function parseObjectPattern(p: TokenCursor): ObjectPattern {
     const at = p.token;
     const key = parseKey(p);
     const target: Pattern = p.eat(":") ? parsePattern(p) : { type: "Ident", name: key, start: at.start, end: at.end };
-    const init = p.eat("=") ? parseAssignment(p) : undefined;
+    const init = p.eat("=") ? p.grammar.assignment(p) : undefined;
     props.push({ key, target, init, start: at.start, end: p.previousEnd });
     if (!p.eat(",")) break;
   }
@@ -38,7 +37,7 @@ function parseArrayPattern(p: TokenCursor): ArrayPattern {
       continue;
     }
     const target = parsePattern(p);
-    elements.push({ target, init: p.eat("=") ? parseAssignment(p) : undefined });
+    elements.push({ target, init: p.eat("=") ? p.grammar.assignment(p) : undefined });
     if (!p.eat(",")) break;
   }
   p.expect("]");
@@ -73,4 +72,13 @@ export function toPattern(expr: Expr): Pattern {
 function withDefault(expr: Expr): { target: Pattern; init: Expr | undefined } {
   if (expr.type !== "Assign" || expr.op !== "") return { target: toPattern(expr), init: undefined };
   return { target: toPattern(expr.target as Expr), init: expr.value };
+}
+
+/** The key of a property or of a method: a name, a string or a number. */
+export function parseKey(p: TokenCursor): string {
+  if (p.token.kind === "number") return String(Number(p.advance().text));
+  if (p.token.kind !== "name" && p.token.kind !== "keyword" && p.token.kind !== "string") {
+    p.unexpected("a field's name");
+  }
+  return p.advance().text;
 }
