@@ -9,7 +9,8 @@ import type { Attacher, NetnsOptions } from "./types.ts";
 export const netns: Attacher<NetnsOptions> = {
   options: ["netns"],
   attach(prog, _target, options) {
-    const where = options.netns ?? "/proc/self/ns/net";
+    // Namespaces belong to threads, and JavaScript may run on another than the process's first.
+    const where = options.netns ?? "/proc/thread-self/ns/net";
     const what = `network namespace ${typeof where === "string" ? `"${where}"` : where}`;
     using namespace = typeof where === "string" ? openFile(where) : dupFd(where);
     const attr = { target_fd: namespace.number, attach_type: prog.expectedAttachType };

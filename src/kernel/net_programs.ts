@@ -200,7 +200,7 @@ function queriedPrograms(device: NetDevice): NetProgram[] {
 }
 
 function flowDissectors(): NetProgram[] {
-  using netns = openFile("/proc/self/ns/net");
+  using netns = openFile("/proc/thread-self/ns/net");
   const { progIds } = tryQuery({ target_fd: netns.number, attach_type: BPF_FLOW_DISSECTOR });
   return progIds.map((programId) => ({
     programId,
