@@ -88,12 +88,16 @@ function measure(drain: () => number): number {
   return best;
 }
 
-/** An event on the stack, the way small tools fill theirs. */
+/** Fills an event as small tracers do: time, process, CPU, user, command (helpers that tc programs have since 6.10). */
 function producer(fd: number): Uint8Array {
   const b = new Builder();
   for (let at = 0; at < EVENT; at += 8) b.store(64, r10, at - EVENT, 0);
+  b.call("get_prandom_u32").store(64, r10, -EVENT, r0);
   b.call("ktime_get_ns").store(64, r10, 8 - EVENT, r0);
-  b.store(32, r10, 16 - EVENT, 1234).store(32, r10, 20 - EVENT, 1).store(32, r10, 32 - EVENT, 0x74736574);
+  b.call("get_current_pid_tgid").alu("rsh", r0, 32).store(32, r10, 16 - EVENT, r0);
+  b.call("get_smp_processor_id").store(32, r10, 20 - EVENT, r0);
+  b.call("get_current_uid_gid").store(32, r10, 28 - EVENT, r0);
+  b.mov(r1, r10).alu("add", r1, 32 - EVENT).mov(r2, 16).call("get_current_comm");
   b.mapFd(r1, fd).mov(r2, r10).alu("add", r2, -EVENT).mov(r3, EVENT).mov(r4, 0).call("ringbuf_output");
   return b.mov(r0, 0).exit().bytes();
 }
