@@ -173,6 +173,28 @@ kernelTest("a uprobe.multi program runs in several functions", { needs: ["uprobe
   if (kernelAtLeast("6.8")) assertEquals(named.info["uprobe_multi.count"], 2);
 });
 
+kernelTest("a kprobe.session program runs at entry and at return", { needs: ["kprobemulti", "kernel:6.10"] }, () => {
+  using entry = new CountingProgram("kprobe.multi/do_sys_openat2");
+  using both = new CountingProgram("kprobe.session/do_sys_openat2");
+  using _one = attachFromSection(entry)!;
+  using _two = attachFromSection(both)!;
+  openFile();
+  assertEquals(
+    both.count >= 2 * (entry.count - 1) && both.count > entry.count,
+    true,
+    `${both.count} of ${entry.count}`,
+  );
+});
+
+kernelTest("a uprobe.session program runs at entry and at return", { needs: ["uprobes", "kernel:6.13"] }, () => {
+  using entry = new CountingProgram("uprobe.multi/libc.so.6:kill");
+  using both = new CountingProgram("uprobe.session/libc.so.6:kill");
+  using _one = attachFromSection(entry)!;
+  using _two = attachFromSection(both)!;
+  runShell();
+  assertEquals([entry.count, both.count], [1, 2]);
+});
+
 kernelTest("a uprobe that cannot be says why", { needs: ["uprobes"] }, () => {
   using prog = new CountingProgram("uprobe");
   const attach = (options: Record<string, string>) => () => attachProgram(prog, options);

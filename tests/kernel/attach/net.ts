@@ -1,12 +1,22 @@
 /** A network namespace of our own with a loopback device, and packets through it, by bare system calls. */
-import { AF_INET, CLONE_NEWNET, SOCK_CLOEXEC, SOCK_DGRAM } from "../../../src/abi/defines.ts";
-import { RTM_NEWLINK } from "../../../src/abi/netlink.gen.ts";
+import {
+  AF_INET,
+  AF_PACKET,
+  CLONE_NEWNET,
+  NLM_F_CREATE,
+  NLM_F_EXCL,
+  SO_REUSEPORT,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOL_SOCKET,
+} from "../../../src/abi/defines.ts";
+import { IFLA_IFNAME, IFLA_INFO_KIND, IFLA_LINKINFO, RTM_NEWLINK } from "../../../src/abi/netlink.gen.ts";
 import { ifinfomsg } from "../../../src/abi/netlink.ts";
 import { Fd } from "../../../src/syscall/fd.ts";
 import { openFile } from "../../../src/syscall/files.ts";
 import { call, check } from "../../../src/syscall/libc.ts";
 import { arena } from "../../../src/syscall/memory.ts";
-import { Netlink, NetlinkMessage } from "../../../src/syscall/netlink.ts";
+import { netDevices, Netlink, NetlinkMessage } from "../../../src/syscall/netlink.ts";
 
 const IFF_UP = 1;
 
@@ -31,10 +41,13 @@ function sockaddr(port: number): Uint8Array {
 }
 
 /** A UDP socket, bound to a port of 127.0.0.1 if one is given. */
-export function udpSocket(port?: number): Fd {
+export function udpSocket(port?: number, options: { reuseport?: boolean } = {}): Fd {
   const fd = new Fd(check(call("socket", AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket", "Cannot open a socket"));
   if (port === undefined) return fd;
   using scope = arena().scope();
+  if (options.reuseport) {
+    check(call("setsockopt", fd.number, SOL_SOCKET, SO_REUSEPORT, scope.u32s([1]), 4), "setsockopt", "");
+  }
   check(call("bind", fd.number, scope.bytes(sockaddr(port)), 16), "bind", "Cannot bind");
   return fd;
 }
@@ -52,4 +65,33 @@ export function received(socket: Fd): boolean {
   const MSG_DONTWAIT = 0x40;
   using scope = arena().scope();
   return call("recvfrom", socket.number, scope.alloc(64).address, 64, MSG_DONTWAIT, 0, 0) > 0;
+}
+
+/** Makes a pair of netkit devices; the primary one has this name and is up. */
+export function makeNetkit(name: string): void {
+  using netlink = new Netlink();
+  const message = NetlinkMessage.of(ifinfomsg, {}).string(IFLA_IFNAME, name)
+    .nest(IFLA_LINKINFO, (info) => info.string(IFLA_INFO_KIND, "netkit"));
+  netlink.request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, message, "make a netkit pair");
+  for (const device of netDevices().filter((d) => d.name !== "lo")) {
+    const up = NetlinkMessage.of(ifinfomsg, { ifi_index: device.index, ifi_flags: IFF_UP, ifi_change: IFF_UP });
+    netlink.request(RTM_NEWLINK, 0, up, `bring up ${device.name}`);
+  }
+}
+
+/** Sends a bare IPv4 packet through a device. */
+export function sendThrough(name: string): void {
+  const ETH_P_IP = 0x0800;
+  const index = netDevices().find((d) => d.name === name)!.index;
+  const raw = call("socket", AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  using fd = new Fd(check(raw, "socket", "Cannot open a packet socket"));
+  using scope = arena().scope();
+  // struct sockaddr_ll: u16 family, be16 protocol, s32 ifindex, …
+  const address = scope.alloc(20);
+  address.view.setUint16(0, AF_PACKET, true);
+  address.view.setUint16(2, ETH_P_IP, false);
+  address.view.setInt32(4, index, true);
+  const packet = new Uint8Array(28);
+  packet.set([0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+  call("sendto", fd.number, scope.bytes(packet), packet.length, 0, address.address, 20);
 }

@@ -6,6 +6,7 @@ import { AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM } from "../../../src/abi/defines.ts";
 import {
   BPF_CGROUP_INET_EGRESS,
   BPF_CGROUP_INET_INGRESS,
+  BPF_FLOW_DISSECTOR,
   BPF_MAP_TYPE_SOCKMAP,
   BPF_TCX_INGRESS,
 } from "../../../src/abi/bpf.gen.ts";
@@ -18,7 +19,7 @@ import { call, check } from "../../../src/syscall/libc.ts";
 import { arena } from "../../../src/syscall/memory.ts";
 import { kernelTest } from "../../support/harness.ts";
 import { kernelAtLeast } from "../../support/needs.ts";
-import { inNamespace, received, sendUdp, udpSocket } from "./net.ts";
+import { inNamespace, makeNetkit, received, sendThrough, sendUdp, udpSocket } from "./net.ts";
 import { CountingProgram } from "./programs.ts";
 
 // Guests of scripts/vm cannot load modules on demand.
@@ -26,6 +27,7 @@ spawnSync("modprobe", ["-a", "sch_ingress", "cls_bpf"]);
 
 const XDP_DROP = 1;
 const XDP_PASS = 2;
+const NETKIT_DROP = 2;
 const TC_ACT_OK = 0;
 const TC_ACT_SHOT = 2;
 const PORT = 9;
@@ -335,6 +337,52 @@ kernelTest("an sk_skb program attaches to a sockmap, as a link or without", { ne
   assertEquals(old.fd, undefined);
   old.close();
 });
+
+kernelTest(
+  "a program of a reuseport group runs for its sockets while its link is open",
+  { needs: ["kernel:5.3"] },
+  () => {
+    using prog = new CountingProgram("sk_reuseport", { result: 1 });
+    inNamespace(() => {
+      using socket = udpSocket(PORT, { reuseport: true });
+      const link = attachProgram(prog, { socketFd: socket.number });
+      assertEquals(passes(socket), true);
+      assertEquals(prog.count, 1);
+      link.close();
+      assertEquals(passes(socket), true);
+      assertEquals(prog.count, 1);
+    });
+  },
+);
+
+kernelTest("a flow_dissector attaches to a network namespace once", { needs: ["kernel:5.8"] }, () => {
+  using prog = new CountingProgram("flow_dissector");
+  inNamespace(() => {
+    const link = attachProgram(prog, { netns: "/proc/thread-self/ns/net" });
+    assertEquals([link.type, link.info["netns.attach_type"]], ["NETNS", BPF_FLOW_DISSECTOR]);
+    assertThrows(() => attachProgram(prog, { netns: "/proc/thread-self/ns/net" }), SyscallError);
+    link.close();
+    attachProgram(prog, { netns: "/proc/thread-self/ns/net" }).close();
+  });
+  assertThrows(() => attachProgram(prog, { netns: "/proc/self/stat" }), SyscallError, "network namespace");
+});
+
+kernelTest(
+  "a netkit program drops what goes through the pair while its link is open",
+  { needs: ["config:NETKIT"] },
+  () => {
+    using prog = new CountingProgram("netkit/primary", { result: NETKIT_DROP });
+    inNamespace(() => {
+      makeNetkit("primary0");
+      const link = attachProgram(prog, { device: "primary0" });
+      assertEquals(link.type, "NETKIT");
+      assertEquals(prog.during(() => sendThrough("primary0")) >= 1, true);
+      link.close();
+      assertEquals(prog.during(() => sendThrough("primary0")), 0);
+      assertThrows(() => attachProgram(prog, { device: "lo" }), SyscallError, 'device "lo"');
+    });
+  },
+);
 
 kernelTest("programs that do not attach say so", {}, () => {
   using action = new CountingProgram("action");
