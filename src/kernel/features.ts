@@ -52,13 +52,13 @@ export const FEATURES = [
     name: "prog_name",
     since: "4.15",
     doc: "Names of programs and maps. Older kernels refuse an attribute that long (E2BIG).",
-    probe: () => tryProgram({ prog_name: "waggle_probe" }),
+    probe: (): Verdict => tryProgram({ prog_name: "waggle_probe" }),
   },
   {
     name: "exp_attach_type",
     since: "4.17",
     doc: "The field expected_attach_type. Older kernels refuse an attribute that long.",
-    probe: () =>
+    probe: (): Verdict =>
       tryProgram({ prog_type: BPF_PROG_TYPE_CGROUP_SOCK, expected_attach_type: BPF_CGROUP_INET_SOCK_CREATE }),
   },
   {
@@ -67,12 +67,12 @@ export const FEATURES = [
     doc: "System calls as __x64_sys_*, taking pt_regs. The symbols are there or not.",
     probe: probeSyscallWrapper,
   },
-  { name: "btf", since: "4.18", doc: "BPF_BTF_LOAD: loads one int.", probe: () => tryBtf(addInt) },
+  { name: "btf", since: "4.18", doc: "BPF_BTF_LOAD: loads one int.", probe: (): Verdict => tryBtf(addInt) },
   {
     name: "btf_func",
     since: "5.0",
     doc: "BTF FUNC and with it func_info and line_info: loads one function.",
-    probe: () => tryBtf((b) => void b.add({ kind: "FUNC", name: "f", type: addVoidProto(b), linkage: "static" })),
+    probe: (): Verdict => tryBtf((b) => void b.add({ kind: "FUNC", name: "f", type: addVoidProto(b), linkage: "static" })),
   },
   {
     name: "global_data",
@@ -84,43 +84,43 @@ export const FEATURES = [
     name: "btf_datasec",
     since: "5.2",
     doc: "BTF VAR and DATASEC: loads one of each.",
-    probe: () => tryBtf((b) => addDatasec(b, ".data")),
+    probe: (): Verdict => tryBtf((b) => addDatasec(b, ".data")),
   },
   {
     name: "array_mmap",
     since: "5.5",
     doc: "Array maps that can be mapped: creates one with BPF_F_MMAPABLE.",
-    probe: () => tryMap({ map_flags: BPF_F_MMAPABLE }),
+    probe: (): Verdict => tryMap({ map_flags: BPF_F_MMAPABLE }),
   },
   {
     name: "probe_read_kernel",
     since: "5.5",
     doc: "Helpers bpf_probe_read_kernel and kin, apart from those for user memory.",
-    probe: () => tryHelper(BPF_PROG_TYPE_TRACEPOINT, helperId("probe_read_kernel")),
+    probe: (): Verdict => tryHelper(BPF_PROG_TYPE_TRACEPOINT, helperId("probe_read_kernel")),
   },
   {
     name: "btf_global_func",
     since: "5.6",
     doc: "BTF FUNC with linkage: functions verified one by one. Loads a global one.",
-    probe: () => tryBtf((b) => void b.add({ kind: "FUNC", name: "f", type: addIntProto(b), linkage: "global" })),
+    probe: (): Verdict => tryBtf((b) => void b.add({ kind: "FUNC", name: "f", type: addIntProto(b), linkage: "global" })),
   },
   {
     name: "link",
     since: "5.7",
     doc: "BPF_LINK_CREATE. With no program it answers EBADF; older kernels do not know the command (EINVAL).",
-    probe: () => bpfTry("BPF_LINK_CREATE", { prog_fd: 0x7fffffff }) === -EBADF,
+    probe: (): Verdict => bpfTry("BPF_LINK_CREATE", { prog_fd: 0x7fffffff }) === -EBADF,
   },
   {
     name: "ringbuf",
     since: "5.8",
     doc: "Ring buffer maps: creates one of a page.",
-    probe: () => tryMap({ map_type: BPF_MAP_TYPE_RINGBUF, key_size: 0, value_size: 0, max_entries: 65536 }),
+    probe: (): Verdict => tryMap({ map_type: BPF_MAP_TYPE_RINGBUF, key_size: 0, value_size: 0, max_entries: 65536 }),
   },
   {
     name: "ringbuf_reserve",
     since: "5.8",
     doc: "Helper bpf_ringbuf_reserve.",
-    probe: () => tryHelper(BPF_PROG_TYPE_TRACEPOINT, helperId("ringbuf_reserve")),
+    probe: (): Verdict => tryHelper(BPF_PROG_TYPE_TRACEPOINT, helperId("ringbuf_reserve")),
   },
   { name: "prog_bind_map", since: "5.10", doc: "BPF_PROG_BIND_MAP: binds an array to a program.", probe: probeBindMap },
   {
@@ -134,13 +134,13 @@ export const FEATURES = [
     since: "5.11",
     doc:
       "Maps are charged to the memory cgroup, not to RLIMIT_MEMLOCK. Came with bpf_ktime_get_coarse_ns, which can be asked for.",
-    probe: () => tryHelper(BPF_PROG_TYPE_SOCKET_FILTER, helperId("ktime_get_coarse_ns")),
+    probe: (): Verdict => tryHelper(BPF_PROG_TYPE_SOCKET_FILTER, helperId("ktime_get_coarse_ns")),
   },
   {
     name: "btf_float",
     since: "5.13",
     doc: "BTF FLOAT: loads one.",
-    probe: () => tryBtf((b) => void b.add({ kind: "FLOAT", name: "float", size: 4 })),
+    probe: (): Verdict => tryBtf((b) => void b.add({ kind: "FLOAT", name: "float", size: 4 })),
   },
   {
     name: "fd_array",
@@ -158,20 +158,20 @@ export const FEATURES = [
     name: "bpf_cookie",
     since: "5.15",
     doc: "Helper bpf_get_attach_cookie, and cookies with it.",
-    probe: () => tryHelper(BPF_PROG_TYPE_KPROBE, helperId("get_attach_cookie")),
+    probe: (): Verdict => tryHelper(BPF_PROG_TYPE_KPROBE, helperId("get_attach_cookie")),
   },
   {
     name: "btf_decl_tag",
     since: "5.16",
     doc: "BTF DECL_TAG: loads a tagged variable.",
-    probe: () =>
+    probe: (): Verdict =>
       tryBtf((b) => void b.add({ kind: "DECL_TAG", name: "tag", type: addVar(b), component: -1, kflag: false })),
   },
   {
     name: "btf_type_tag",
     since: "5.17",
     doc: "BTF TYPE_TAG: loads a pointer to a tagged int.",
-    probe: () =>
+    probe: (): Verdict =>
       tryBtf((b) =>
         void b.add({
           kind: "PTR",
@@ -184,13 +184,13 @@ export const FEATURES = [
     name: "bpf_loop",
     since: "5.17",
     doc: "Helper bpf_loop.",
-    probe: () => tryHelper(BPF_PROG_TYPE_TRACEPOINT, helperId("loop")),
+    probe: (): Verdict => tryHelper(BPF_PROG_TYPE_TRACEPOINT, helperId("loop")),
   },
   {
     name: "btf_enum64",
     since: "6.0",
     doc: "BTF ENUM64: loads one.",
-    probe: () =>
+    probe: (): Verdict =>
       tryBtf((b) =>
         void b.add({ kind: "ENUM64", name: "e", size: 8, signed: false, values: [{ name: "V", value: 1n }] })
       ),
@@ -199,7 +199,7 @@ export const FEATURES = [
     name: "cpu_v4",
     since: "6.6",
     doc: "Instruction set v4 (sign extension, byte swap, long jumps): loads a sign-extending move.",
-    probe: () => tryProgram({ code: new Builder().mov(r1, 1).movsx(8, r0, r1).mov(r0, 0).exit() }),
+    probe: (): Verdict => tryProgram({ code: new Builder().mov(r1, 1).movsx(8, r0, r1).mov(r0, 0).exit() }),
   },
   {
     name: "uprobe_multi_link",
@@ -211,7 +211,7 @@ export const FEATURES = [
     name: "tcx",
     since: "6.6",
     doc: "Traffic control programs without a qdisc: lists those of the loopback device.",
-    probe: () => tcxVerdict(),
+    probe: (): Verdict => tcxVerdict(),
   },
   {
     name: "arg_ctx_tag",
@@ -223,7 +223,7 @@ export const FEATURES = [
     name: "btf_qmark_datasec",
     since: "6.9",
     doc: "DATASEC names that start with a question mark: loads one.",
-    probe: () => tryBtf((b) => addDatasec(b, "?.data")),
+    probe: (): Verdict => tryBtf((b) => addDatasec(b, "?.data")),
   },
   {
     name: "ldimm64_full_range_off",
