@@ -17,6 +17,7 @@ import { hoistCopies } from "./hoist_copies.ts";
 import { allocateRegisters } from "./regalloc.ts";
 import { select } from "./select.ts";
 import { layOutStack } from "./stack.ts";
+import { threadJumps } from "./thread_jumps.ts";
 
 export type { CodeRelocation } from "./assembler.ts";
 
@@ -53,6 +54,7 @@ export function compileFunction(fn: IrFunction, options: CompileOptions = {}): F
   after("input");
   optimize(fn, { cpu, optimize: options.optimize ?? true, after });
   const lir = select(fn, { cpu, widths: valueWidths(fn) });
+  if (options.optimize !== false) threadJumps(lir);
   const allocation = allocateRegisters(lir);
   hoistCopies(lir, allocation);
   const frame = layOutStack(fn, lir);

@@ -8,17 +8,19 @@
  */
 import { dominators, loops } from "../ir/cfg.ts";
 import type { Block, Inst, IrFunction } from "../ir/ir.ts";
+import { layOutBlocks } from "./layout.ts";
 import { LirBlock, LirFunction, LirInst, NONE } from "./lir.ts";
 import type { Operand } from "./lir.ts";
 import { SelectContext } from "./select_context.ts";
 import type { SelectOptions } from "./select_context.ts";
 import { lowerInst, lowerTerminator } from "./select_inst.ts";
 
-/** LIR of a function whose block list is in the order wanted in the machine code. */
+/** LIR of a function whose blocks are in reverse post-order. */
 export function select(fn: IrFunction, options: SelectOptions): LirFunction {
   const lir = new LirFunction(fn.name);
   const ctx = new SelectContext(fn, lir, options);
-  const { depth } = loops(fn, dominators(fn));
+  const found = loops(fn, dominators(fn));
+  const { depth } = found;
   const blocks: LirBlock[] = new Array(fn.nextBlockId);
   for (const block of fn.blocks) blocks[block.id] = new LirBlock(depth[block.id]!);
   const edges = new Map<LirBlock, LirBlock[]>();
@@ -27,7 +29,7 @@ export function select(fn: IrFunction, options: SelectOptions): LirFunction {
     lowerBlock(block, blocks, ctx, edges);
     if (i === 0) blocks[block.id]!.insts.unshift(entryInst(block, ctx));
   }
-  for (const block of fn.blocks) {
+  for (const block of layOutBlocks(fn, found)) {
     const own = blocks[block.id]!;
     lir.blocks.push(own, ...edges.get(own) ?? []);
   }

@@ -9,6 +9,7 @@ import { gatherLeaves } from "./leaves.ts";
 import { legalize } from "./legalize.ts";
 import { mergeStores } from "./merge_stores.ts";
 import { narrow } from "./narrow.ts";
+import { reuseSlots } from "./reuse_slots.ts";
 import { propagateConstants } from "./sccp.ts";
 import { shareBases } from "./share_bases.ts";
 import { shareReturns } from "./share_returns.ts";
@@ -44,6 +45,7 @@ export const PASSES: readonly Pass[] = [
   { name: "narrow", run: narrow },
   { name: "dead stores", run: eliminateDeadStores },
   { name: "merge stores", run: mergeStores },
+  { name: "reuse slots", run: reuseSlots },
   { name: "dce", run: eliminateDeadCode },
   { name: "cfg again", run: simplifyCfg },
   { name: "sink", run: sink },
