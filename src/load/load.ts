@@ -18,8 +18,9 @@ import {
   relocateProgram,
 } from "../object/relocate.ts";
 import type { FunctionSpec, LineRecords, MapSpec, ObjectSpec, ProgramSpec } from "../object/spec.ts";
+import { bpfTry } from "../syscall/bpf_call.ts";
 import { mapUpdate } from "../syscall/bpf_map.ts";
-import { btfLoad, progBindMap } from "../syscall/bpf_prog.ts";
+import { btfLoad } from "../syscall/bpf_prog.ts";
 import type { Fd } from "../syscall/fd.ts";
 import { readFile } from "../syscall/files.ts";
 import { raiseMemlock } from "../syscall/process.ts";
@@ -257,9 +258,12 @@ function markerNames(spec: ObjectSpec, code: RelocatedProgram, core: CoreResult)
 /** Keeps constants of the object alive with its programs, so that tools can read metadata from them (5.10). */
 function bindConstants(maps: ReadonlyMap<string, LoadedMap>, programs: ReadonlyMap<string, LoadedProgram>): void {
   const constants = [...maps.values()].filter((m) => m.spec.kind === "rodata");
-  if (constants.length === 0 || programs.size === 0 || !hasFeature("prog_bind_map")) return;
+  if (constants.length === 0) return;
   for (const program of programs.values()) {
-    for (const map of constants) progBindMap(program.fd, map.fd.number);
+    for (const map of constants) {
+      // Kernels before 5.10 refuse, and nothing but the metadata is lost: asking costs less than finding out first.
+      if (bpfTry("BPF_PROG_BIND_MAP", { prog_fd: program.fd, map_fd: map.fd.number }) < 0) return;
+    }
   }
 }
 
