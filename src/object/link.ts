@@ -52,6 +52,7 @@ export interface LinkResult {
  *
  * @example
  * ```ts ignore
+ * // ignored: takes objects at hand
  * const { bytes } = link([{ name: "a.o", bytes: a }, { name: "b.o", bytes: b }], { gcSections: true });
  * ```
  */
@@ -62,8 +63,9 @@ export function link(inputs: readonly LinkInput[], options: LinkOptions = {}): L
   const linked = new Linked(objects[0]!.endian);
   for (const object of objects) linked.add(object);
   linked.assemble();
-  if (options.exports !== undefined) internalize(linked, exports);
-  if (options.gcSections === true) collectGarbage(linked, exports);
+  const keep = new Set([...exports, ...linked.btf.taggedFunctions()]);
+  if (options.exports !== undefined) internalize(linked, keep);
+  if (options.gcSections === true) collectGarbage(linked, keep);
   if (options.mergeStrings !== false) mergeStrings(linked);
   const finished = options.btf === false
     ? undefined

@@ -238,6 +238,17 @@ export class LinkBtf {
     this.builder.add({ kind: "DATASEC", name: ".extern", size: 0, vars });
   }
 
+  /** Functions that only a tag names: `__exception_cb(name)` on a program. */
+  taggedFunctions(): string[] {
+    const names: string[] = [];
+    for (let id = this.builder.firstId; id < this.builder.nextId; id++) {
+      const type = this.builder.get(id);
+      const prefix = "exception_callback:";
+      if (type.kind === "DECL_TAG" && type.name.startsWith(prefix)) names.push(type.name.slice(prefix.length));
+    }
+    return names;
+  }
+
   /** Gives the FUNC or VAR of a symbol another linkage. */
   setLinkage(symbol: LinkedSymbol, linkage: BtfFuncLinkage): void {
     if (symbol.btfId === 0) return;

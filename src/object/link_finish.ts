@@ -38,11 +38,21 @@ export function finishBtf(linked: Linked, options: FinishOptions): FinishedBtf |
   if (options.prune || options.minimizeCore) {
     const edit = options.minimizeCore ? cutPointers(linked, btf, ext, voidPointer) : undefined;
     const roots = [...firmRoots(linked, btf, ext), ...coreRoots(ext, () => true)];
-    const pruned = pruneBtf(btf, roots, { ext, edit });
-    [btf, ext] = [pruned.btf, pruned.ext];
+    ({ btf, ext } = pruneBtf(btf, roots, { ext, edit }));
+  } else {
+    const kept = withoutOrphans(btf);
+    if (kept !== undefined) ({ btf, ext } = pruneBtf(btf, kept, { ext }));
   }
   const deduplicated = dedupBtf(btf, { ext });
   return { btf: deduplicated.btf, ext: deduplicated.ext };
+}
+
+/** All types but prototypes that nothing refers to: those of externs and weak functions that lost. */
+function withoutOrphans(btf: Btf): number[] | undefined {
+  const used = new Set<number>();
+  for (const id of btf.ids()) for (const child of childIds(btf.type(id))) used.add(child);
+  const kept = Array.from(btf.ids()).filter((id) => used.has(id) || btf.type(id).kind !== "FUNC_PROTO");
+  return kept.length === btf.typeCount - btf.firstId ? undefined : kept;
 }
 
 /** What programs, variables and maps are made of. */

@@ -51,11 +51,16 @@ class Collector {
   }
 
   mark(): void {
-    for (const section of this.#linked.sections) {
-      if (isProgramSection(section) || isReserved(section)) this.#reachAll(section);
-    }
+    const { sections } = this.#linked;
+    for (const section of sections) if (isProgramSection(section) || isReserved(section)) this.#reachAll(section);
+    if (!sections.some(isProgramSection)) this.#reachLibrary();
     for (const symbol of this.#linked.symbols) if (this.#keep.has(symbol.name)) this.#reachSymbol(symbol, 0);
     for (let atom = this.#work.pop(); atom !== undefined; atom = this.#work.pop()) this.#scan(atom);
+  }
+
+  /** An object without programs is a library: its global functions are what it is for. */
+  #reachLibrary(): void {
+    for (const symbol of this.#linked.globals.values()) if (symbol.type === STT_FUNC) this.#reachSymbol(symbol, 0);
   }
 
   #reachAll(section: LinkedSection): void {

@@ -13,7 +13,6 @@ import {
   STB_GLOBAL,
   STB_LOCAL,
   STB_WEAK,
-  STT_FILE,
   STT_SECTION,
 } from "../abi/elf.ts";
 import type { Endian } from "../bytes/cursor.ts";
@@ -101,7 +100,6 @@ export class Linked {
   #addSymbol(object: InputObject, symbol: ElfSymbol): void {
     const section = symbol.section < SHN_LORESERVE ? object.sections[symbol.section] : undefined;
     if (symbol.section !== SHN_UNDEF && symbol.section < SHN_LORESERVE && section?.out === undefined) return; // Skipped.
-    if (symbol.type === STT_FILE) return;
     if (symbol.type === STT_SECTION && section?.out !== undefined) {
       object.linked[symbol.index] = this.sectionSymbol(section.out);
       return;
