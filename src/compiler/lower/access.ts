@@ -31,9 +31,11 @@ export function memberOf(f: Lowering, object: Val, property: string, expr: Expr)
       return object.field(property) ?? noMember(f, object.what, property, object.known(), expr);
     case "namespace":
       return object.member(property) ?? noMember(f, object.name, property, object.known(), expr);
+    case "fill":
+      if (object.kind === "bytes") return memberOf(f, f.settle(object), property, expr);
+      return { k: "method", receiver: object, name: property };
     case "map":
     case "text":
-    case "fill":
       return { k: "method", receiver: object, name: property };
     case "tuple":
       if (property === "length") return f.constant(BigInt(object.elements.length));
@@ -83,6 +85,8 @@ export function indexOf(f: Lowering, object: Val, index: IntVal, node: Expr): Va
   switch (object.k) {
     case "tuple":
       return tupleElement(f, object.elements, index, node);
+    case "fill":
+      return indexOf(f, f.settle(object), index, node);
     case "mem":
       return memoryElement(f, object, index, node);
     case "ptr":

@@ -63,7 +63,9 @@ function widen(bits: number): number {
 
 function instanceOf(f: Lowering, parsed: ParsedFunction, types: readonly VarType[], call: Call): Instance {
   const { module } = f;
-  const key = `${parsed.key}|${f.hook.section}|${types.map(typeKey).join("|")}`;
+  // Programs of one type share an instance: a function cannot see the fields of its caller's context.
+  const kind = `${f.hook.def?.prog}|${f.hook.def?.ctx}|${f.hook.typed}`;
+  const key = `${parsed.key}|${kind}|${types.map(typeKey).join("|")}`;
   const known = module.instances.get(key);
   if (known?.done === false) {
     f.fail("recursion", `${parsed.key} calls itself`, call, ["BPF has a stack of 512 bytes: use a loop"]);
@@ -77,7 +79,7 @@ function instanceOf(f: Lowering, parsed: ParsedFunction, types: readonly VarType
   const pending: Instance = { name, result: { k: "undefined" }, done: false };
   module.instances.set(key, pending);
   const runtime = types.filter((type) => type.k !== "static" && type.k !== "undefined");
-  const hook = { ...f.hook, defaultReturn: 0n, checkReturn };
+  const hook = { ...f.hook, key: "", defaultReturn: 0n, checkReturn };
   const { fn, rounds } = lowerRounds(
     module,
     parsed,

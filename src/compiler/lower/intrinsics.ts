@@ -245,6 +245,12 @@ function writeUser(f: Lowering, args: Val[], call: Call | Expr): Val {
   return f.int(helper(f, "probe_write_user", [address, f.address(place), f.b.const(BigInt(layout.size))]), I64);
 }
 
+/** A function is compiled once for all programs that call it. */
+function probeKey(f: Lowering, _args: Val[], call: Call | Expr): Val {
+  if (f.hook.key !== "") return { k: "text", text: f.hook.key };
+  return f.fail("probe", "`probe` is the key of a program, and this function belongs to none", call, ["pass it as an argument"]);
+}
+
 function lazy(intrinsic: Intrinsic): Intrinsic {
   return { ...intrinsic, lazy: true };
 }
@@ -405,7 +411,7 @@ export const INTRINSICS: Readonly<Record<string, Intrinsic>> = {
     TWO,
     writeUser,
   ),
-  probe: row("probe", "The program's own key.", "", undefined, (f) => ({ k: "text", text: f.hook.key })),
+  probe: row("probe", "The program's own key.", "", undefined, probeKey),
 };
 
 /** `Math.…` and the conversions of JavaScript that mean something here. */

@@ -9,7 +9,7 @@ import type { Lowering } from "./lowering.ts";
 import { readMemory } from "./memory.ts";
 import { toInt } from "./operators.ts";
 import type { FieldVal, Provenance, Val } from "./values.ts";
-import type { AccessSize } from "../ir/ir.ts";
+import type { AccessSize, Value } from "../ir/ir.ts";
 
 function argNode(call: Call | Expr, index: number): Expr {
   return call.type === "Call" ? call.args[index] ?? call : call;
@@ -70,6 +70,11 @@ function copied(
   type: { desc: LayoutDesc; size: number },
   name: string,
 ): Val {
+  if (type.desc.kind === "str" || type.desc.kind === "bytes") {
+    // Written straight to where it is wanted; the helper zeroes it when the address is bad.
+    const write = (to: Value, offset: number, size: number): void => void callRead(f, name, to, offset, size, address);
+    return { k: "fill", kind: type.desc.kind, length: type.size, partial: false, write };
+  }
   const place = f.temporary("read", type.desc, type.size);
   callRead(f, name, place.base, place.offset, type.size, address);
   return readMemory(f, place);
