@@ -38,12 +38,31 @@ export { type Probe, type ProbeArgument, probes } from "./src/attach/probes.ts";
 export type * from "./src/attach/types.ts";
 
 // Maps
-export { type CreateOptions, createMap } from "./src/maps/create.ts";
+export { createMap, type CreateOptions } from "./src/maps/create.ts";
 export { type MapRef, openMap } from "./src/maps/open.ts";
 export type { ReadOptions } from "./src/maps/events.ts";
 export { BpfMap, type UpdateOptions } from "./src/maps/map.ts";
 export { PerfBuffer, type PerfBufferOptions, type PerfStats } from "./src/maps/perf_buffer.ts";
 export { RingBuffer, type RingStats } from "./src/maps/ringbuf.ts";
+
+// What the system runs, whoever loaded it
+export { type BtfDetails, btfDetails, listBtfs } from "./src/kernel/btf_objects.ts";
+export { type Holder, listHolders, listTaskFds, type TaskFd } from "./src/kernel/holders.ts";
+export { linkDetails, listLinks } from "./src/kernel/link_details.ts";
+export type * from "./src/kernel/link_types.ts";
+export { listMaps, type MapDetails, mapDetails } from "./src/kernel/map_details.ts";
+export { listNetPrograms, type NetProgram } from "./src/kernel/net_programs.ts";
+export type { ObjectRef } from "./src/kernel/object_ref.ts";
+export { listPrograms, type OffloadDevice, type ProgramDetails, programDetails } from "./src/kernel/program_details.ts";
+export {
+  dumpProgram,
+  type JitedFunction,
+  type ProgramDump,
+  type SourceLine,
+  type TranslatedInsn,
+} from "./src/kernel/program_dump.ts";
+export { jitedText, translatedText } from "./src/kernel/program_dump_text.ts";
+export { type ProgramRuns, RunStats } from "./src/kernel/run_stats.ts";
 
 // The script's own life
 export { interrupted, type InterruptOptions, pause } from "./src/script/interrupt.ts";

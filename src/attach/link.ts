@@ -4,6 +4,8 @@
  */
 import { bpf_link_type } from "../abi/bpf.gen.ts";
 import { NotSupportedError } from "../errors.ts";
+import { linkDetailsOf } from "../kernel/link_details.ts";
+import type { LinkDetails } from "../kernel/link_types.ts";
 import { bpfCall, linkDetach, type LinkInfo, linkInfo, objGet, objPin } from "../syscall/bpf.ts";
 import type { Fd } from "../syscall/fd.ts";
 import { unlink } from "../syscall/files.ts";
@@ -58,6 +60,11 @@ export class Link implements Disposable {
   /** What the kernel says of the link. Throws `NotSupportedError` if it is no BPF link. */
   get info(): LinkInfo {
     return linkInfo(this.#only("show information of"));
+  }
+
+  /** The same as typed fields of the link's kind. Throws `NotSupportedError` if it is no BPF link. */
+  get details(): LinkDetails {
+    return linkDetailsOf(this.#only("show information of"));
   }
 
   /** The link's number, as `bpftool link` prints it. */

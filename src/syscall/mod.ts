@@ -6,5 +6,6 @@
  */
 export * from "./bpf.ts";
 export * from "./bpffs.ts";
+export * from "./command_line.ts";
 export { Fd, openFdCount } from "./fd.ts";
 export { arena, Mapping } from "./memory.ts";

@@ -3,6 +3,7 @@
  * be imported anywhere. Waiting happens in a worker, since Bun has no non-blocking FFI calls.
  */
 import { NotSupportedError } from "../../errors.ts";
+import { nodeHost } from "./host.ts";
 import type { Runtime } from "./types.ts";
 
 type SyscallFn = (nr: number, a: number, b: number, c: number, d: number, e: number, f: number) => number;
@@ -157,6 +158,7 @@ export function bunRuntime(epollPwait: (arch: Runtime["arch"]) => number): Runti
       process().on(signal, handler);
       return () => process().off(signal, handler);
     },
+    host: nodeHost(),
     close() {
       waiter?.close();
       waiter = undefined;

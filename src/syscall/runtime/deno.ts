@@ -3,6 +3,7 @@
  * the first call, not on import.
  */
 import { NotSupportedError } from "../../errors.ts";
+import { nodeHost } from "./host.ts";
 import type { Runtime } from "./types.ts";
 
 /**
@@ -96,6 +97,7 @@ export function denoRuntime(epollPwait: (arch: Runtime["arch"]) => number): Runt
       Deno.addSignalListener(signal, handler);
       return () => Deno.removeSignalListener(signal, handler);
     },
+    host: nodeHost(),
     close() {},
   };
 }

@@ -16,7 +16,8 @@ import { BPF_ATTR, BPF_ATTR_SIZE, type BpfCommand } from "../../abi/attr.ts";
 import { bpf_cmd } from "../../abi/bpf.gen.ts";
 import { EFAULT, EINVAL, ENOSYS } from "../../abi/errno.gen.ts";
 import { type Fields, readStruct } from "../../abi/struct.ts";
-import type { Runtime } from "./types.ts";
+import { nodeHost } from "./host.ts";
+import type { Host, Runtime } from "./types.ts";
 
 /** One recorded call. */
 export interface FakeCall {
@@ -41,6 +42,8 @@ export class FakeRuntime implements Runtime {
   readonly name = "fake";
   readonly arch: Arch;
   args: readonly string[] = [];
+  /** The real one, unless a test puts another here. */
+  host: Host = nodeHost();
   /** Every call but mmap and munmap, in order. */
   readonly calls: FakeCall[] = [];
   /** Descriptors handed out by `fd()` and not closed yet. */

@@ -8,7 +8,7 @@ import { bunRuntime } from "./bun.ts";
 import { denoRuntime } from "./deno.ts";
 import type { Runtime } from "./types.ts";
 
-export type { Runtime } from "./types.ts";
+export type { CommandResult, Host, Runtime } from "./types.ts";
 
 let current: Runtime | undefined;
 

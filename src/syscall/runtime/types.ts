@@ -34,6 +34,35 @@ export interface Runtime {
   /** Runs `handler` when the process gets a signal; returns a function that takes it back. */
   onSignal(signal: "SIGINT" | "SIGTERM", handler: () => void): () => void;
 
+  /** What the command needs besides the kernel: files on any system, other programs, the exit status. */
+  readonly host: Host;
+
   /** Ends what `epollWait` needs (a worker); a later call starts it again. */
   close(): void;
+}
+
+/** How another program ended. */
+export interface CommandResult {
+  /** Exit status; 128 if a signal ended it. */
+  readonly status: number;
+  readonly stdout: Uint8Array;
+  readonly stderr: string;
+}
+
+/** The machine as any program sees it, by the runtime's own means. Failures are `WaggleError`s. */
+export interface Host {
+  /** `linux`, `darwin`, `win32`. */
+  readonly platform: string;
+  readFile(path: string): Uint8Array;
+  writeFile(path: string, bytes: Uint8Array): void;
+  /** Makes a folder and those above it; one that exists is no error. */
+  makeFolder(path: string): void;
+  /** Makes a new folder for temporary files and returns its path. */
+  tempFolder(): string;
+  /** Removes a folder with everything in it. */
+  removeFolder(path: string): void;
+  /** Runs a program to its end, without input; undefined if there is none of that name. */
+  run(command: string, args: readonly string[]): CommandResult | undefined;
+  /** What the process will end with once nothing is left to do. */
+  setExitStatus(status: number): void;
 }
