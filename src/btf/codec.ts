@@ -34,6 +34,7 @@ const cache = new WeakMap<Btf, Map<number, Codec<unknown>>>();
  *
  * @example
  * ```ts ignore
+ * // ignored: takes an object at hand
  * const codec = btfCodec(object.btf, object.btf.find("event", "STRUCT")!);
  * const event = codec.read(view, 0) as { pid: number; comm: string };
  * ```

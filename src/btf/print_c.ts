@@ -25,6 +25,7 @@ export interface PrintCOptions {
  *
  * @example
  * ```ts ignore
+ * // ignored: prints what this kernel has
  * const text = printC(kernelBtf, { ids: [kernelBtf.find("task_struct", "STRUCT")!] });
  * ```
  */

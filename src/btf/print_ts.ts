@@ -22,6 +22,7 @@ export interface PrintTsOptions {
  *
  * @example
  * ```ts ignore
+ * // ignored: takes BTF at hand
  * printTs(btf, { ids: [btf.find("event", "STRUCT")!] });
  * // export interface event { pid: number; comm: string; … }
  * ```

@@ -28,6 +28,7 @@ const cache = new WeakMap<Btf, Map<number, BtfViewClass>>();
  *
  * @example
  * ```ts ignore
+ * // ignored: takes a ring buffer at hand
  * const event = new (btfView(btf, eventId))();
  * ring.consume((view, offset) => {
  *   if (event.$at(view, offset).pid === 1) count++;

@@ -43,6 +43,7 @@ export interface OpenOptions extends LoadOptions {
  *
  * @example
  * ```ts ignore
+ * // ignored: takes an object file at hand
  * import { load } from "../mod.ts";
  *
  * using bpf = load(new URL("./opensnoop.bpf.o", import.meta.url), { globals: { targ_pid: 42 } });
