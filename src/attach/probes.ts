@@ -61,7 +61,7 @@ const FILE_KINDS = ["uprobe", "uretprobe"];
  *
  * @example
  * ```ts
- * import { probes } from "../mod.ts";
+ * import { probes } from "@waggle/waggle";
  *
  * for (const probe of probes("tracepoint:syscalls:sys_enter_open*")) {
  *   console.log(probe.name, probe.arguments.map((a) => `${a.type} ${a.name}`));

@@ -21,7 +21,7 @@ function bytesAt(view: DataView, offset: number, length: number): Uint8Array {
  *
  * @example
  * ```ts
- * import { str } from "../mod.ts";
+ * import { str } from "@waggle/waggle";
  *
  * const comm = str(16);
  * ```
@@ -112,7 +112,7 @@ export function array<const S extends Schema>(element: S, length: number): Layou
  *
  * @example
  * ```ts
- * import { str, struct, u32 } from "../mod.ts";
+ * import { str, struct, u32 } from "@waggle/waggle";
  *
  * const event = struct({ pid: u32, comm: str(16) }, "event");
  * ```

@@ -132,7 +132,7 @@ export const bool: Layout<boolean, boolean> = {
  *
  * @example
  * ```ts
- * import { enumeration } from "../mod.ts";
+ * import { enumeration } from "@waggle/waggle";
  *
  * const verdict = enumeration("verdict", { DROP: 1, PASS: 2 });
  * ```

@@ -53,7 +53,7 @@ export interface BpfDefinition<
  *
  * @example
  * ```ts
- * import { bpf, ringbuf, str, u32 } from "../mod.ts";
+ * import { bpf, ringbuf, str, u32 } from "@waggle/waggle";
  *
  * using tracer = bpf({
  *   maps: { execs: ringbuf({ pid: u32, path: str(128) }) },

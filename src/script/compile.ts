@@ -46,7 +46,7 @@ export interface CompiledScript {
  *
  * @example
  * ```ts
- * import { compile, counter, u32 } from "../mod.ts";
+ * import { compile, counter, u32 } from "@waggle/waggle";
  *
  * const object = compile({
  *   maps: { switches: counter(u32) },

@@ -19,7 +19,7 @@ const LONGEST_DELAY = 2 ** 31 - 1;
  *
  * @example
  * ```ts
- * import { interrupted, pause } from "../mod.ts";
+ * import { interrupted, pause } from "@waggle/waggle";
  *
  * const stop = interrupted({ seconds: 0.01 });
  * while (await pause(0.001, stop)) { // until Ctrl-C, or 10 ms have gone

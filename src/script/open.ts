@@ -44,7 +44,7 @@ export interface OpenOptions extends LoadOptions {
  * @example
  * ```ts ignore
  * // ignored: takes an object file at hand
- * import { load } from "../mod.ts";
+ * import { load } from "@waggle/waggle";
  *
  * using bpf = load(new URL("./opensnoop.bpf.o", import.meta.url), { globals: { targ_pid: 42 } });
  * bpf.attach();

@@ -49,7 +49,7 @@ function define(
  *
  * @example
  * ```ts
- * import { counter, u32 } from "../mod.ts";
+ * import { counter, u32 } from "@waggle/waggle";
  *
  * const callsByProcess = counter(u32);
  * ```
@@ -106,7 +106,7 @@ export function stats<const K extends Schema | undefined = undefined>(
  *
  * @example
  * ```ts
- * import { histogram, str } from "../mod.ts";
+ * import { histogram, str } from "@waggle/waggle";
  *
  * const latency = histogram(str(32), { unit: "us" });
  * ```

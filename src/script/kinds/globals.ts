@@ -9,7 +9,7 @@ import type { GlobalKind } from "../scope.ts";
  *
  * @example
  * ```ts
- * import { global, u32 } from "../mod.ts";
+ * import { global, u32 } from "@waggle/waggle";
  *
  * const limit = global(u32, 100);
  * ```

@@ -22,7 +22,7 @@ export type PerCpuArrayMap<V> = MapKindDefinition<KernelArray<Kernel<V>>, HostPe
  *
  * @example
  * ```ts
- * import { hash, u32, u64 } from "../mod.ts";
+ * import { hash, u32, u64 } from "@waggle/waggle";
  *
  * const started = hash(u32, { at: u64, path: u64 }, { maxEntries: 1024 });
  * ```

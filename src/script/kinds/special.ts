@@ -42,7 +42,7 @@ export function stackTraces(options?: MapOptions): StackTraceMap {
  *
  * @example
  * ```ts
- * import { progArray } from "../mod.ts";
+ * import { progArray } from "@waggle/waggle";
  *
  * const parsers = progArray({ 0: "xdp:ipv4", 1: "xdp:ipv6" });
  * ```

@@ -25,7 +25,7 @@ export type BloomMap<V> = MapKindDefinition<KernelBloomFilter<Kernel<V>>, HostBl
  *
  * @example
  * ```ts
- * import { ringbuf, str, u32 } from "../mod.ts";
+ * import { ringbuf, str, u32 } from "@waggle/waggle";
  *
  * const events = ringbuf({ pid: u32, comm: str(16) }, { bytes: 1 << 20 });
  * ```
