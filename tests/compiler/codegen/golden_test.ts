@@ -19,6 +19,7 @@ goldenFiles(new URL("./", import.meta.url), "compileFunction()", (header, input)
       ...code.coreRelocations.map((r) => `; ${JSON.stringify(r)}`),
     ];
     const text = disassemble(decodeInsns(code.insns)).trimEnd();
-    return [`${name}: ${code.insns.length / 8} slots, ${code.stackBytes} bytes of stack`, text, ...notes].join("\n") + "\n";
+    return [`${name}: ${code.insns.length / 8} slots, ${code.stackBytes} bytes of stack`, text, ...notes].join("\n") +
+      "\n";
   }).join("\n");
 });
