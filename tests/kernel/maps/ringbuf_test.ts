@@ -59,8 +59,7 @@ kernelTest("a burst of 8 times the ring loses exactly what the kernel refused", 
 kernelTest("`for await` sleeps until records come, and the event loop goes on", NEEDS, async () => {
   using ring = ringOf();
   using producer = Producer.ring(ring);
-  let ticks = 0;
-  const timer = setInterval(() => ticks++, 2);
+  // The records come from timers: a blocked event loop would wait for ever.
   setTimeout(() => producer.emit(3), 50);
   setTimeout(() => producer.emit(4), 100);
   const seen: number[] = [];
@@ -68,9 +67,7 @@ kernelTest("`for await` sleeps until records come, and the event loop goes on", 
     seen.push(Number(event.seq));
     if (seen.length === 7) break;
   }
-  clearInterval(timer);
   assertEquals(seen, range(0, 7));
-  assertGreater(ticks, 1); // few in an emulated guest; a blocked loop has none
 });
 
 kernelTest("`for await` wakes up when the ring was full", NEEDS, async () => {
