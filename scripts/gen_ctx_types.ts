@@ -70,8 +70,6 @@ function pointerTo(name: string): string {
   return STRUCTS.includes(name) ? `P<${name}>` : "KernelPointer";
 }
 
-const IMPORT_TYPES = `import type { KernelPointer } from "../kernel_types.ts";\n`;
-
 function structImports(text: string): string {
   const used = STRUCTS.filter((name) => new RegExp(`P<${name}>`).test(text));
   const structs = used.length === 0 ? "" : `import type { ${used.join(", ")} } from "./structs.gen.ts";\n`;

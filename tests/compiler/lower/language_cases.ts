@@ -1,3 +1,4 @@
+// deno-lint-ignore-file no-var eqeqeq no-inner-declarations -- what the compiler must understand is written here
 /**
  * What the language means: functions of the first words of their context, the words, and the result. Run in the
  * interpreter and in the kernel, as written and as bundlers print them. docs/language.md refers to these names.
