@@ -14,6 +14,7 @@ export interface MachineMap {
 
 const CTX = 0x1000;
 const MAPS = 0x4000;
+const RECORDS = 0x5000;
 const STACK_TOP = 0xf000;
 const HANDLES = 0x100;
 
@@ -23,6 +24,11 @@ export class Machine {
   readonly maps: MachineMap[] = [];
   /** Address of the context. */
   readonly ctx = CTX;
+  /** What was submitted to ring buffers, one behind the other. */
+  readonly records: number[] = [];
+  /** Records that are reserved: address and size. */
+  readonly #reserved = new Map<bigint, number>();
+  #nextRecord = RECORDS;
   /** The next stack frame ends here. */
   stack: number = STACK_TOP;
   #nextMap = MAPS;
@@ -31,7 +37,7 @@ export class Machine {
   addMap(name: string, valueSize: number, entries: number): MachineMap {
     const map = { name, valueSize, entries, address: this.#nextMap };
     this.#nextMap += Math.ceil(valueSize / 8) * 8 * entries;
-    if (this.#nextMap > STACK_TOP - 8 * 512) throw new RangeError("Too many maps for the test machine");
+    if (this.#nextMap > RECORDS) throw new RangeError("Too many maps for the test machine");
     this.maps.push(map);
     return map;
   }
@@ -118,9 +124,28 @@ export class Machine {
       case 113: // bpf_probe_read_kernel
         this.copy(arg(0), arg(2), Number(arg(1)));
         return 0n;
+      case 131: // bpf_ringbuf_reserve
+        return this.#reserve(Number(arg(1)));
+      case 132: { // bpf_ringbuf_submit
+        const size = this.#reserved.get(arg(0));
+        if (size === undefined) throw new Error("Submits what is not reserved");
+        this.records.push(...this.memory.slice(Number(arg(0)), Number(arg(0)) + size));
+        this.#reserved.delete(arg(0));
+        return 0n;
+      }
       default:
         throw new Error(`No helper ${id} in the test machine`);
     }
+  }
+
+  /** Memory full of garbage, as a ring buffer's is; none when there have been many. */
+  #reserve(size: number): bigint {
+    if (this.#nextRecord + size > STACK_TOP - 9 * 512) return 0n;
+    const at = this.#nextRecord;
+    this.#nextRecord += size + 7 & ~7;
+    this.memory.fill(0xc3, at, at + size);
+    this.#reserved.set(BigInt(at), size);
+    return BigInt(at);
   }
 
   #mapOf(handle: bigint): MachineMap {

@@ -13,6 +13,8 @@ export interface Outcome {
   readonly ctx: Uint8Array;
   readonly globals: Uint8Array;
   readonly array: Uint8Array;
+  /** Records of the ring buffer; undefined from the kernel, which is not asked. */
+  readonly records: readonly number[] | undefined;
 }
 
 /** The memory that program `seed` starts with. */
@@ -34,6 +36,7 @@ export function startMachine(seed: number): Machine {
   machine.memory.set(ctx, machine.ctx);
   machine.memory.set(globals, machine.addMap("globals", GLOBALS_SIZE, 1).address);
   machine.memory.set(array, machine.addMap("array", ARRAY_VALUE, ARRAY_ENTRIES).address);
+  machine.addMap("ring", 8, 1);
   return machine;
 }
 
@@ -43,6 +46,7 @@ function outcome(machine: Machine, result: bigint): Outcome {
     ctx: machine.memory.slice(machine.ctx, machine.ctx + CTX_SIZE),
     globals: machine.contents("globals"),
     array: machine.contents("array"),
+    records: machine.records,
   };
 }
 
@@ -77,5 +81,7 @@ export function difference(wanted: Outcome, got: Outcome, bits = 64): string | u
     const at = wanted[part].findIndex((byte, i) => byte !== got[part][i]);
     if (at >= 0) return `${part} byte ${at} is ${got[part][at]}, wanted ${wanted[part][at]}`;
   }
+  const [sent, expected] = [got.records, wanted.records];
+  if (sent !== undefined && String(sent) !== String(expected)) return `records ${sent}, wanted ${expected}`;
   return undefined;
 }

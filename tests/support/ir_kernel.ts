@@ -11,6 +11,7 @@ import { ARRAY_ENTRIES, ARRAY_VALUE, GLOBALS_SIZE } from "./ir_random.ts";
 const BPF_PROG_TYPE_SYSCALL = 31;
 const BPF_F_SLEEPABLE = 16;
 const BPF_MAP_TYPE_ARRAY = 2;
+const BPF_MAP_TYPE_RINGBUF = 27;
 
 /** The maps of the test programs; load and run as many programs as wanted. */
 export class KernelRunner {
@@ -25,9 +26,13 @@ export class KernelRunner {
 
   /** Loads and runs a program; the first difference from what is wanted, or the verifier's complaint. */
   compare(seed: number, functions: ReadonlyMap<string, FunctionCode>, wanted: Outcome): string | undefined {
+    // A ring of its own for each program: nobody reads it, and a full one would change what the program does.
+    using ring = mapCreate({ map_type: BPF_MAP_TYPE_RINGBUF, max_entries: 4096 });
     const insns = linkFunctions(
       functions,
-      kernelTarget(new Map([["globals", this.#globals.number], ["array", this.#array.number]])),
+      kernelTarget(
+        new Map([["globals", this.#globals.number], ["array", this.#array.number], ["ring", ring.number]]),
+      ),
     );
     const attr = {
       prog_type: BPF_PROG_TYPE_SYSCALL,
@@ -59,7 +64,7 @@ export class KernelRunner {
       mapLookup(this.#array.number, key(i), value);
       array.set(value, i * ARRAY_VALUE);
     }
-    return { result: BigInt(run.retval), ctx, globals, array };
+    return { result: BigInt(run.retval), ctx, globals, array, records: undefined };
   }
 
   [Symbol.dispose](): void {

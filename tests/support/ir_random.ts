@@ -86,7 +86,9 @@ export function randomModule(seed: number, options: { size?: number } = {}): Map
   const main = new Generator(random, "main", 1, withCall ? params : undefined);
   functions.set("main", main.main(size));
   // The verifier refuses functions that nobody calls.
-  if (withCall && main.calls) functions.set("helper", new Generator(random, "helper", params, undefined).sub(size >> 2));
+  if (withCall && main.calls) {
+    functions.set("helper", new Generator(random, "helper", params, undefined).sub(size >> 2));
+  }
   return functions;
 }
 
@@ -188,6 +190,8 @@ class Generator {
     if (kind < 57 && this.#callee !== undefined) return this.#call(this.#callee);
     if (kind < 61 && this.#slots.length > 0) return this.#probeRead();
     if (kind < 64 && this.#slots.length > 1) return this.#copySlot();
+    if (kind < 67 && this.#slots.length > 0) return this.#copyGlobals();
+    if (kind < 72 && this.#ctx !== undefined && this.#trips === 1) return this.#record();
     this.#b.setLocal(random.pick(this.#locals), this.#expression(1 + random.below(3)));
   }
 
@@ -220,10 +224,12 @@ class Generator {
     const trips = 1 + random.below(4);
     const counter = b.newLocal("i");
     b.setLocal(counter, b.const(0n));
+    const limit = this.#value();
     const [head, body, next, end] = [b.newBlock(), b.newBlock(), b.newBlock(), b.newBlock()];
     b.jump(head);
     b.setBlock(head);
-    b.branchIf("ult", b.getLocal(counter), b.const(trips), body, end);
+    const bound = random.chance(30) ? b.and(limit, b.const(3n)) : b.const(trips);
+    b.branchIf("ult", b.getLocal(counter), bound, body, end);
     b.seal(body);
     b.setBlock(body);
     this.#trips *= trips;
@@ -336,6 +342,42 @@ class Generator {
     const [to, from] = [this.#random.pick(this.#slots), this.#random.pick(this.#slots)];
     if (to === from) return;
     b.copy(b.slotAddress(to), 0, b.slotAddress(from), 0, 1 + this.#random.below(Math.min(to.size, from.size)));
+  }
+
+  /** Between a slot and the globals, in either direction, at offsets of any alignment on the side of the map. */
+  #copyGlobals(): void {
+    const b = this.#b;
+    const random = this.#random;
+    const slot = random.pick(this.#slots);
+    const length = 1 + random.below(slot.size);
+    const globals = b.mapValue("globals", random.below(GLOBALS_USED - length + 1));
+    if (random.chance(50)) b.copy(b.slotAddress(slot), 0, globals, 0, length);
+    else b.copy(globals, 0, b.slotAddress(slot), 0, length);
+  }
+
+  /** A record of the ring buffer: reserved, checked, zeroed, filled, submitted. */
+  #record(): void {
+    const b = this.#b;
+    const random = this.#random;
+    this.#branches += this.#trips;
+    const size = random.pick([8, 12, 24, 40]);
+    const args = [b.mapFd("ring"), b.const(size), b.const(0n)];
+    const record = b.callHelper(131, "ringbuf_reserve", args, { writes: 0, fresh: true });
+    const [got, join] = [b.newBlock(), b.newBlock()];
+    b.branchIf("ne", record, b.const(0n), got, join);
+    b.seal(got);
+    b.setBlock(got);
+    b.zero(record, 0, size);
+    for (let i = random.below(8); i > 0; i--) {
+      const width = random.pick([1, 2, 4, 8] as const);
+      const value = random.chance(40) ? b.const(random.value()) : this.#expression(1);
+      b.store(width, record, random.below(Math.floor(size / width)) * width, value);
+      if (random.chance(15)) b.setLocal(random.pick(this.#locals), b.load(4, record, 4));
+    }
+    b.callHelper(132, "ringbuf_submit", [record, b.const(0n)], { returns: false });
+    b.jump(join);
+    b.seal(join);
+    b.setBlock(join);
   }
 
   // Values
