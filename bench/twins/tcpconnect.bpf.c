@@ -33,8 +33,9 @@ int inet_sock_set_state(struct trace_event_raw_inet_sock_set_state *ctx)
 	event->family = ctx->family;
 	event->port = ctx->dport;
 	bpf_get_current_comm(&event->comm, sizeof(event->comm));
-	__builtin_memcpy(event->address4, ctx->daddr, 4);
-	__builtin_memcpy(event->address6, ctx->daddr_v6, 16);
+	// Copied with memcpy, clang computes an address in the context, which the verifier refuses.
+	bpf_probe_read_kernel(event->address4, 4, ctx->daddr);
+	bpf_probe_read_kernel(event->address6, 16, ctx->daddr_v6);
 	bpf_ringbuf_submit(event, 0);
 	return 0;
 }

@@ -5,7 +5,6 @@
  * nothing else. Throws `CompileError` with every diagnostic of the run.
  */
 import { CompileError } from "../errors.ts";
-import { KernelTypes } from "./check/kernel_types.ts";
 import { compileFunction, type CompileOptions } from "./codegen/codegen.ts";
 import type { CompileInput, CompileOutput } from "./definitions.ts";
 import { Diagnostics } from "./diagnostics.ts";
@@ -30,13 +29,7 @@ export function compile(input: CompileInput, options: CompileOptions = {}): Comp
 
 /** Parses, checks and lowers every program, and the functions they call. */
 export function lowerAll(input: CompileInput, diagnostics: Diagnostics): Module {
-  const { kernelBtf } = input.facts;
-  const module = new Module(
-    input,
-    diagnostics,
-    kernelBtf === undefined ? undefined : new KernelTypes(kernelBtf),
-    RULES,
-  );
+  const module = new Module(input, diagnostics, RULES);
   for (const [name, place] of placeGlobals(input.globals)) module.globals.set(name, place);
   for (const program of input.programs) {
     const fn = lowerProgram(module, program);

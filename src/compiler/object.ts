@@ -41,7 +41,8 @@ export class ObjectTypes {
   readonly kernel: KernelSubset | undefined;
 
   constructor(module: Module) {
-    this.kernel = module.types === undefined ? undefined : new KernelSubset(module.types, this.builder, this.layouts);
+    const types = module.typesInUse;
+    this.kernel = types === undefined ? undefined : new KernelSubset(types, this.builder, this.layouts);
     this.kernel?.addRecords(module.records.values());
   }
 }

@@ -3,6 +3,7 @@
  * `tracer.attach` is taken as it is, with `compile` in place of `bpf`.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import process from "node:process";
 import type { CompiledScript } from "../../src/script/compile.ts";
 import { ROOT } from "./script.ts";
 
@@ -37,11 +38,14 @@ export async function exampleObject(name: string): Promise<CompiledScript> {
     .replace(/\bbpf\b(?=[^{}]*\} from "\.\.\/mod\.ts")/, "compile")
     .replace(`"../mod.ts"`, JSON.stringify(`${ROOT}mod.ts`));
   const folder = mkdtempSync("/tmp/waggle-example-");
+  // Examples read their options from the command line.
+  const own = process.argv.splice(2);
   try {
     writeFileSync(`${folder}/${name}.ts`, module);
     const { object } = await import(`${folder}/${name}.ts`) as { object: CompiledScript };
     return object;
   } finally {
+    process.argv.push(...own);
     rmSync(folder, { recursive: true });
   }
 }

@@ -59,7 +59,9 @@ function tracepointContext(f: Lowering, ir: Value): CtxVal {
   }
   const format = f.module.facts.tracepoint(target.category, target.name);
   const what = `tracepoint ${target.category}:${target.name}`;
-  const struct = recordStruct(f.module.types, target.category, target.name);
+  // On the machine it was made for, the format file says all, and the kernel's types need not be read.
+  const fromFormat = format !== undefined && f.module.facts.portable === false;
+  const struct = fromFormat ? undefined : recordStruct(f.module.types, target.category, target.name);
   if (format === undefined) return btfTracepoint(f, ir, struct, what);
   const fields = format.fields.filter((field) => !field.name.startsWith("common_"));
   return {

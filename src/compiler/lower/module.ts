@@ -3,7 +3,7 @@
  * (CO-RE records, maps that only the compiler knows, formats of `print`, functions to compile).
  */
 import type { LayoutDesc } from "../../bytes/layout.ts";
-import type { KernelTypes } from "../check/kernel_types.ts";
+import { KernelTypes } from "../check/kernel_types.ts";
 import type { CompileFacts, CompileInput, MapDefinition, PrintFormat } from "../definitions.ts";
 import type { Diagnostics } from "../diagnostics.ts";
 import type { CoreRecord, IrFunction } from "../ir/ir.ts";
@@ -61,7 +61,7 @@ export class Module {
   readonly input: CompileInput;
   readonly facts: CompileFacts;
   readonly diagnostics: Diagnostics;
-  readonly types: KernelTypes | undefined;
+  #types: KernelTypes | undefined;
   readonly functions: IrFunction[] = [];
   /** Names of functions under `functions`, and their text once parsed. */
   readonly parsed = new Map<string, ParsedFunction | undefined>();
@@ -78,12 +78,27 @@ export class Module {
   /** Values of the scope that are the same for every program. */
   readonly usedMaps = new Set<string>();
 
-  constructor(input: CompileInput, diagnostics: Diagnostics, types: KernelTypes | undefined, rules: Rules) {
+  constructor(input: CompileInput, diagnostics: Diagnostics, rules: Rules) {
     this.rules = rules;
     this.input = input;
     this.facts = input.facts;
     this.diagnostics = diagnostics;
-    this.types = types;
+  }
+
+  /**
+   * The kernel's types, opened when they are first asked for: reading them costs 10 to 25 ms, and a script that only uses
+   * tracepoints of the machine it runs on needs none.
+   */
+  get types(): KernelTypes | undefined {
+    if (this.#types === undefined && this.facts.kernelBtf !== undefined) {
+      this.#types = new KernelTypes(this.facts.kernelBtf);
+    }
+    return this.#types;
+  }
+
+  /** The same, if something has asked for them. */
+  get typesInUse(): KernelTypes | undefined {
+    return this.#types;
   }
 
   /** The CO-RE record of a place in kernel type `typeId`; equal ones are one object. */
