@@ -7,6 +7,8 @@
  * current block is a new one that nothing reaches, so that code behind `return` needs no special care; `finish()` drops it.
  */
 import { IrFunction } from "./ir.ts";
+import { LocalValues } from "./locals.ts";
+import type { Local } from "./locals.ts";
 import { isCompare } from "./ops.ts";
 import type {
   AccessSize,
@@ -22,11 +24,7 @@ import type {
   Value,
 } from "./ir.ts";
 
-/** A variable of the source: assigned any number of times. */
-export interface Local {
-  readonly index: number;
-  readonly name: string;
-}
+export type { Local } from "./locals.ts";
 
 /** Options of `load`. */
 export interface LoadOptions {
@@ -56,19 +54,13 @@ export class FunctionBuilder {
   readonly fn: IrFunction;
   #block: Block;
   #pos: SourcePosition | undefined = undefined;
-  #locals: Local[] = [];
-  /** By block id, then local index: the value at the end of the block so far. */
-  #definitions: (Value | undefined)[][] = [];
-  #sealed: boolean[] = [];
-  /** By block id: phis whose arguments wait for the block to be sealed. */
-  #incomplete: { local: Local; phi: Inst }[][] = [];
-  /** By instruction id: what a trivial phi was replaced with. */
-  #forward: (Value | undefined)[] = [];
+  #locals: LocalValues;
   #params: Value[] = [];
 
   constructor(name: string, options: { params: number; linkage?: "static" | "global" }) {
     if (options.params > 5) throw new RangeError(`Cannot build "${name}": a BPF function has at most 5 parameters`);
     this.fn = new IrFunction(name, { params: options.params, linkage: options.linkage ?? "global" });
+    this.#locals = new LocalValues(this.fn);
     this.#block = this.newBlock();
     this.seal(this.#block);
     for (let i = 0; i < options.params; i++) this.#params.push(this.#emit("param", [], { size: i }));
@@ -79,6 +71,7 @@ export class FunctionBuilder {
   /** The source position of every instruction from here on. */
   at(pos: SourcePosition | undefined): void {
     this.#pos = pos;
+    this.#locals.pos = pos;
   }
 
   /** The block that instructions go to. */
@@ -88,9 +81,7 @@ export class FunctionBuilder {
 
   newBlock(): Block {
     const block = this.fn.block();
-    this.#definitions[block.id] = [];
-    this.#incomplete[block.id] = [];
-    this.#sealed[block.id] = false;
+    this.#locals.addBlock(block);
     return block;
   }
 
@@ -101,85 +92,27 @@ export class FunctionBuilder {
 
   /** Says that every jump to `block` has been emitted. */
   seal(block: Block): void {
-    if (this.#sealed[block.id]) return;
-    this.#sealed[block.id] = true;
-    for (const { local, phi } of this.#incomplete[block.id]!) this.#fillPhi(block, local, phi);
-    this.#incomplete[block.id] = [];
+    this.#locals.seal(block);
   }
 
   /** Whether the current block can be reached by what has been emitted so far. */
   get reachable(): boolean {
-    return this.#block === this.fn.blocks[0] || this.#block.preds.length > 0 || !this.#sealed[this.#block.id];
+    return this.#block === this.fn.blocks[0] || this.#block.preds.length > 0 || !this.#locals.isSealed(this.#block);
   }
 
   // Locals
 
   newLocal(name: string): Local {
-    const local = { index: this.#locals.length, name };
-    this.#locals.push(local);
-    return local;
+    return this.#locals.create(name);
   }
 
   setLocal(local: Local, value: Value): void {
-    this.#definitions[this.#block.id]![local.index] = value;
+    this.#locals.write(this.#block, local, value);
   }
 
   /** The local's value here; 0 on paths where it was never set. */
   getLocal(local: Local): Value {
-    return this.#read(this.#block, local);
-  }
-
-  #read(block: Block, local: Local): Value {
-    const known = this.#definitions[block.id]![local.index];
-    if (known !== undefined) return this.#resolve(known);
-    let value: Value;
-    if (!this.#sealed[block.id]) {
-      value = this.#newPhi(block);
-      this.#incomplete[block.id]!.push({ local, phi: value });
-    } else if (block.preds.length === 1) {
-      value = this.#read(block.preds[0]!, local);
-    } else if (block.preds.length === 0) {
-      value = this.fn.inst("const", [], this.#pos);
-      block.insts.push(value);
-    } else {
-      const phi = this.#newPhi(block);
-      this.#definitions[block.id]![local.index] = phi; // ends recursion through loops
-      value = this.#fillPhi(block, local, phi);
-    }
-    this.#definitions[block.id]![local.index] = value;
-    return value;
-  }
-
-  #newPhi(block: Block): Inst {
-    const phi = this.fn.inst("phi", [], this.#pos);
-    const firstOther = block.insts.findIndex((i) => i.op !== "phi");
-    block.insts.splice(firstOther < 0 ? block.insts.length : firstOther, 0, phi);
-    return phi;
-  }
-
-  #fillPhi(block: Block, local: Local, phi: Inst): Value {
-    phi.args = block.preds.map((pred) => this.#read(pred, local));
-    return this.#simplifyPhi(phi);
-  }
-
-  /** A phi of one value only (besides itself) is that value. Users of the phi are corrected by `finish`. */
-  #simplifyPhi(phi: Inst): Value {
-    let same: Value | undefined;
-    for (const arg of phi.args) {
-      const value = this.#resolve(arg);
-      if (value === same || value === phi) continue;
-      if (same !== undefined) return phi;
-      same = value;
-    }
-    if (same === undefined) return phi;
-    this.#forward[phi.id] = same;
-    return same;
-  }
-
-  #resolve(value: Value): Value {
-    let at = value;
-    for (let next = this.#forward[at.id]; next !== undefined; next = this.#forward[at.id]) at = next;
-    return at;
+    return this.#locals.read(this.#block, local);
   }
 
   // Values
@@ -382,7 +315,7 @@ export class FunctionBuilder {
     block.term = term;
     block.succs = succs;
     for (const succ of succs) {
-      if (this.#sealed[succ.id]) {
+      if (this.#locals.isSealed(succ)) {
         throw new Error(`Block b${succ.id} of "${this.fn.name}" was sealed before a jump to it`);
       }
       succ.preds.push(block);
@@ -404,7 +337,7 @@ export class FunctionBuilder {
   finish(): IrFunction {
     const reachable = this.#reachableBlocks();
     for (const block of reachable) {
-      if (!this.#sealed[block.id]) throw new Error(`Block b${block.id} of "${this.fn.name}" was never sealed`);
+      if (!this.#locals.isSealed(block)) throw new Error(`Block b${block.id} of "${this.fn.name}" was never sealed`);
       if (block.term === undefined) throw new Error(`Block b${block.id} of "${this.fn.name}" has no terminator`);
     }
     this.#dropUnreachablePreds(reachable);
@@ -413,14 +346,14 @@ export class FunctionBuilder {
       for (const block of reachable) {
         for (const inst of block.insts) {
           if (inst.op !== "phi") break;
-          if (this.#forward[inst.id] === undefined && this.#simplifyPhi(inst) !== inst) changed = true;
+          if (!this.#locals.isReplaced(inst) && this.#locals.simplifyPhi(inst) !== inst) changed = true;
         }
       }
     }
     for (const block of reachable) {
-      block.insts = block.insts.filter((inst) => this.#forward[inst.id] === undefined);
-      for (const inst of block.insts) inst.args = inst.args.map((arg) => this.#resolve(arg));
-      block.term!.args = block.term!.args.map((arg) => this.#resolve(arg));
+      block.insts = block.insts.filter((inst) => !this.#locals.isReplaced(inst));
+      for (const inst of block.insts) inst.args = inst.args.map((arg) => this.#locals.resolve(arg));
+      block.term!.args = block.term!.args.map((arg) => this.#locals.resolve(arg));
     }
     this.fn.blocks = reachable;
     return this.fn;
