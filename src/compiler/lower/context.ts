@@ -137,6 +137,7 @@ function recordOf(
   format: TracepointFormat,
   struct: number | undefined,
 ): CoreRecord | undefined {
+  if (struct === undefined) return undefined;
   const types = f.module.types;
   if (struct === undefined || types === undefined) return undefined;
   const argument = format.category === "syscalls" && format.name.startsWith("sys_enter_");
