@@ -1,12 +1,20 @@
 /**
- * BPF object files: read ELF into an `ObjectSpec`, resolve CO-RE records and relocations, write ELF. Pure: needs no
+ * BPF object files: read ELF into an `ObjectSpec`, resolve CO-RE records and relocations, link, write ELF. Pure: needs no
  * permission.
  *
  * @module
  */
-export { type CorePoison, CoreError, CoreResolver, type CoreTarget } from "./core.ts";
+export { CoreError, type CorePoison, CoreResolver, type CoreTarget } from "./core.ts";
 export { ElfFile, ElfSection, type ElfSegment, isElf, readElf } from "./elf.ts";
-export { type ElfDraft, type ElfRelocationDraft, type ElfSectionDraft, type ElfSymbolDraft, writeElf } from "./elf_write.ts";
+export {
+  type ElfDraft,
+  type ElfRelocationDraft,
+  type ElfSectionDraft,
+  type ElfSymbolDraft,
+  writeElf,
+} from "./elf_write.ts";
+export { type Archive, type ArchiveMember, isArchive, readArchive } from "./archive.ts";
+export { link, LinkError, type LinkInput, type LinkOptions, type LinkResult } from "./link.ts";
 export { parseObject, type ParseOptions } from "./parse.ts";
 export {
   type ExternFact,
@@ -14,8 +22,8 @@ export {
   type Piece,
   reachable,
   type RelocatedProgram,
-  type RelocationFacts,
   relocateProgram,
+  type RelocationFacts,
 } from "./relocate.ts";
 export { matchSection } from "./section_name.ts";
 export { type SectionDef, SECTIONS } from "./sections.ts";
