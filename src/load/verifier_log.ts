@@ -49,7 +49,29 @@ export function explainLog(raw: string, errno: number, names: MarkerNames): Expl
   const lines = raw.replace(/\n+$/, "").split("\n");
   const explained = explainMarkers(lines, names, found);
   const log = explained.join("\n");
-  return { log, summary: summarize(explained), hint: found[0] ?? hintsForLog(log) ?? privilegeHint(errno, raw) };
+  const { trace, report } = splitReport(explained);
+  const known = found[0] ?? hintsForLog(trace.join("\n")) ?? suggestion(report);
+  return { log, summary: summarize(explained), hint: known ?? privilegeHint(errno, raw) };
+}
+
+/** Since Linux 7.3 a report in words follows the trace. */
+function splitReport(lines: readonly string[]): { trace: readonly string[]; report: readonly string[] } {
+  const start = lines.findIndex((line) => line.startsWith("Verification failed:"));
+  return start < 0 ? { trace: lines, report: [] } : { trace: lines.slice(0, start), report: lines.slice(start) };
+}
+
+/** The lines of one part of the report, which starts at the margin and is indented. */
+function reportPart(report: readonly string[], title: string): string[] {
+  const start = report.indexOf(title);
+  if (start < 0) return [];
+  const rest = report.slice(start + 1);
+  const end = rest.findIndex((line) => line !== "" && !line.startsWith(" "));
+  return rest.slice(0, end < 0 ? rest.length : end).map((line) => line.trim()).filter((line) => line !== "");
+}
+
+function suggestion(report: readonly string[]): string | undefined {
+  const text = reportPart(report, "Suggestion:").join(" ");
+  return text === "" ? undefined : text;
 }
 
 /** `8: <call 195896080>`, `invalid func unknown#195896080`: the verifier reached an instruction that relocation poisoned. */
@@ -103,17 +125,18 @@ const STATISTICS = /^(processed \d+ insns|verification time|stack depth|insns pr
 
 /** The last lines that say something: the complaint, the instruction it is about, and the source line before it. */
 export function summarize(lines: readonly string[]): string {
-  let end = lines.length;
-  while (end > 0 && (lines[end - 1]!.trim() === "" || STATISTICS.test(lines[end - 1]!))) end--;
+  const { trace, report } = splitReport(lines);
+  let end = trace.length;
+  while (end > 0 && (trace[end - 1]!.trim() === "" || STATISTICS.test(trace[end - 1]!))) end--;
   let start = Math.max(0, end - SUMMARY_LINES);
   // Start at a source line if one is near: "; x = y; @ file.c:12".
   for (let i = end - 1; i >= start; i--) {
-    if (!lines[i]!.startsWith(";")) continue;
+    if (!trace[i]!.startsWith(";")) continue;
     start = i;
     break;
   }
   const omitted = start > 0 ? [`(${start} lines before; the error's log has all)`] : [];
-  return [...omitted, ...lines.slice(start, end)].join("\n");
+  return [...omitted, ...trace.slice(start, end), ...report.slice(0, 1), ...reportPart(report, "Reason:")].join("\n");
 }
 
 /** EPERM without a log never comes from the verifier. */

@@ -8,7 +8,7 @@ import { kconfigData } from "../../src/load/kconfig_values.ts";
 import { dataMapName, kernelName } from "../../src/load/map.ts";
 import { ringSize } from "../../src/load/map_params.ts";
 import { sanitizeBtf } from "../../src/load/sanitize_btf.ts";
-import { summarize } from "../../src/load/verifier_log.ts";
+import { explainLog, summarize } from "../../src/load/verifier_log.ts";
 import { hintsForLog } from "../../src/load/verifier_hints.ts";
 import type { ExternSpec } from "../../src/object/spec.ts";
 
@@ -170,6 +170,38 @@ test("summarize() keeps the complaint and the source line before it", () => {
   assertStringIncludes(text, "R1 invalid mem access 'scalar'");
   assertEquals(text.includes("processed"), false);
   assertEquals(text.includes("int x"), false);
+});
+
+test("explainLog() takes reason and suggestion from the report of Linux 7.3, and leaves its drawings to the log", () => {
+  const raw = [
+    "; return *value; @ core_guard.c:64",
+    "1: (71) r0 = *(u8 *)(r1 +0)",
+    "R1 some new complaint",
+    "",
+    "Verification failed: Register Type Safety: Invalid dereference",
+    "",
+    "Reason:",
+    "  R1 is an integer scalar here.",
+    "",
+    "At:",
+    "  f @ core_guard.c:64:9",
+    "",
+    "Suggestion:",
+    "  Preserve a pointer-valued",
+    "  register.",
+    "",
+    "processed 2 insns (limit 1000000)",
+  ].join("\n");
+  const nothing = { core: () => undefined, map: () => undefined, extern: () => undefined };
+  const { summary, hint, log } = explainLog(raw, 13, nothing);
+  assertEquals(summary.split("\n"), [
+    "; return *value; @ core_guard.c:64",
+    "1: (71) r0 = *(u8 *)(r1 +0)",
+    "R1 some new complaint",
+    "Verification failed: Register Type Safety: Invalid dereference",
+    "R1 is an integer scalar here.",
+  ]);
+  assertEquals([hint, log], ["Preserve a pointer-valued register.", raw]);
 });
 
 test("hintsForLog() explains what is known and stays silent otherwise", () => {
