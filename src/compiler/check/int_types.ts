@@ -96,9 +96,16 @@ function shiftRight(op: string, a: IntType, constant: bigint | undefined): IntTy
   return intType(Math.max(1, bits - count), a.signed && !logical);
 }
 
+/**
+ * A variable that only ever got small unsigned values, or had small ones added: it cannot reach 2^63 before the kernel
+ * ends the program, so it may meet signed values.
+ */
+export const COUNTER: IntType = { bits: 63, signed: false };
+
 /** The type of a variable that holds now one, now the other; undefined if no type holds both. */
 export function joinTypes(a: IntType, b: IntType): IntType | undefined {
   if (a.bits === b.bits && a.signed === b.signed) return a;
+  if (!a.signed && !b.signed && a.bits < 64 && b.bits < 64) return COUNTER;
   const sign = commonSign(a, b);
   return sign === undefined ? undefined : intType(64, sign === "signed");
 }

@@ -2,14 +2,14 @@
  * Assignment: to variables, to places in memory, by pattern. `+=`, `-=`, `&=`, `|=`, `^=`, `++` and `--` on memory that
  * other CPUs share (values of maps that are not per-CPU, globals) are single atomic instructions.
  */
-import { intType, U64 } from "../check/int_types.ts";
+import { COUNTER, intType, U64 } from "../check/int_types.ts";
 import type { AccessSize, AtomicOp, Value } from "../ir/ir.ts";
 import type { Assign, BinaryOp, Expr, LogicalOp, Pattern, Update } from "../syntax/ast.ts";
 import { branchOn, branchPresence } from "./condition.ts";
 import { indexOf, memberOf, read } from "./access.ts";
 import type { Flow, Lowering } from "./lowering.ts";
 import { readMemory, store } from "./memory.ts";
-import { arithmetic, toInt } from "./operators.ts";
+import { arithmetic, cast, toInt } from "./operators.ts";
 import { describe, type IntVal, type MemVal, UNDEFINED, type Val } from "./values.ts";
 
 export function lowerAssign(f: Lowering, expr: Assign, wanted: boolean): Val {
@@ -21,7 +21,8 @@ export function lowerAssign(f: Lowering, expr: Assign, wanted: boolean): Val {
   }
   if (op === "&&" || op === "||" || op === "??") return assignLogical(f, op, target as Expr, value);
   if (op !== "") {
-    return compound(f, target as Expr, op, toInt(f, f.rules.lower(f, value), value), expr, wanted ? "new" : "none");
+    const by = (): IntVal => toInt(f, f.rules.lower(f, value), value);
+    return compound(f, target as Expr, op, by, expr, wanted ? "new" : "none");
   }
   const val = f.rules.lower(f, value);
   f.at(expr);
@@ -104,29 +105,42 @@ function assignLogical(f: Lowering, op: LogicalOp, target: Expr, value: Expr): V
 
 export function lowerUpdate(f: Lowering, expr: Update, wanted: boolean): Val {
   const op = expr.op === "++" ? "+" : "-";
-  return compound(f, expr.arg, op, f.constant(1n), expr, wanted ? (expr.prefix ? "new" : "old") : "none");
+  return compound(f, expr.arg, op, () => f.constant(1n), expr, wanted ? (expr.prefix ? "new" : "old") : "none");
 }
 
-/** `target op= by`. */
-function compound(f: Lowering, target: Expr, op: BinaryOp, by: IntVal, node: Expr, want: "none" | "old" | "new"): Val {
+/** `target op= by`; as in JavaScript the old value is read before `by` is evaluated. */
+function compound(
+  f: Lowering,
+  target: Expr,
+  op: BinaryOp,
+  by: () => IntVal,
+  node: Expr,
+  want: "none" | "old" | "new",
+): Val {
   const to = f.rules.place(f, target);
   f.at(node);
   if (to.k === "error") return to;
-  if (to.k === "mem") return compoundMemory(f, to, op, by, target, node, want);
+  if (to.k === "mem") return compoundMemory(f, to, op, by(), target, node, want);
   if (target.type !== "Ident" && target.type !== "Member") {
     return f.fail("read-only", `${describe(to)} cannot be assigned`, target);
   }
   const old = toInt(f, read(f, to, target), target);
-  const result = keepSign(arithmetic(f, op, old, by, node), old);
+  const operand = by();
+  f.at(node);
+  const result = keepSign(arithmetic(f, op, old, operand, node), old, op, operand);
   assignTo(f, target, result, node);
   return want === "old" ? old : result;
 }
 
-/** A variable that holds a full unsigned value stays unsigned: `t -= 5` is no difference, it moves `t`. */
-function keepSign(result: IntVal, old: IntVal): IntVal {
-  return !old.t.signed && old.t.bits === 64 && result.t.signed && result.c === undefined
-    ? { ...result, t: U64 }
-    : result;
+/**
+ * A variable that holds a full unsigned value stays unsigned: `t -= 5` is no difference, it moves `t`. One that counts
+ * in small steps stays a counter.
+ */
+function keepSign(result: IntVal, old: IntVal, op: BinaryOp, by: IntVal): IntVal {
+  if (old.t.signed || result.c !== undefined) return result;
+  if (old.t.bits === 64 && result.t.signed) return { ...result, t: U64 };
+  const counts = op === "+" && !by.t.signed && by.t.bits <= 32;
+  return counts && old.t.bits < 64 ? { ...result, t: COUNTER } : result;
 }
 
 const ATOMIC: Readonly<Partial<Record<BinaryOp, Exclude<AtomicOp, "cmpxchg">>>> = {
@@ -158,12 +172,17 @@ function compoundMemory(
     const old = f.b.atomic(atomic, size as 4 | 8, to.base, to.offset, operand, fetch);
     if (!fetch) return UNDEFINED;
     const before = f.int(extend(f, old, desc.bits, desc.signed), intType(desc.bits, desc.signed));
-    return want === "old" ? before : arithmetic(f, op, before, by, node);
+    return want === "old" ? before : cast(f, arithmetic(f, op, before, by, node), desc.bits, desc.signed);
+  }
+  if (atomic !== undefined && to.memory.space !== "stack") {
+    f.warn("not-atomic", `this is not atomic: the kernel has atomic operations for 32 and 64 bits only`, node, [
+      "make the field a u32 or a u64 if other CPUs write it too",
+    ]);
   }
   const old = readMemory(f, to, target) as IntVal;
-  const result = arithmetic(f, op, old, by, node);
-  f.b.store(size, to.base, to.offset, f.word(result));
-  return want === "old" ? old : keepSign(result, old);
+  const result = cast(f, arithmetic(f, op, old, by, node), desc.bits, desc.signed);
+  store(f, to, result, node);
+  return want === "old" ? old : result;
 }
 
 /** Four-byte atomics give the old value zero-extended. */
