@@ -72,7 +72,8 @@ export const FEATURES = [
     name: "btf_func",
     since: "5.0",
     doc: "BTF FUNC and with it func_info and line_info: loads one function.",
-    probe: (): Verdict => tryBtf((b) => void b.add({ kind: "FUNC", name: "f", type: addVoidProto(b), linkage: "static" })),
+    probe: (): Verdict =>
+      tryBtf((b) => void b.add({ kind: "FUNC", name: "f", type: addVoidProto(b), linkage: "static" })),
   },
   {
     name: "global_data",
@@ -102,7 +103,8 @@ export const FEATURES = [
     name: "btf_global_func",
     since: "5.6",
     doc: "BTF FUNC with linkage: functions verified one by one. Loads a global one.",
-    probe: (): Verdict => tryBtf((b) => void b.add({ kind: "FUNC", name: "f", type: addIntProto(b), linkage: "global" })),
+    probe: (): Verdict =>
+      tryBtf((b) => void b.add({ kind: "FUNC", name: "f", type: addIntProto(b), linkage: "global" })),
   },
   {
     name: "link",
