@@ -10,19 +10,17 @@ import { OPS } from "../ir/ops.ts";
 export function sink(fn: IrFunction): void {
   const doms = dominators(fn);
   const { depth } = loops(fn, doms);
-  const targets = useBlocks(fn, doms);
-  // Backwards, so that what a sunk instruction needs can follow it.
+  // By value id: the block that dominates the uses seen so far. Going backwards, all uses are seen before the definition.
+  const targets = lateUses(fn, doms);
   for (let b = fn.blocks.length - 1; b >= 0; b--) {
     const block = fn.blocks[b]!;
     const stay: Inst[] = [];
     for (let i = block.insts.length - 1; i >= 0; i--) {
       const inst = block.insts[i]!;
-      const to = movable(inst) ? shallow(targets[inst.id], block, depth, doms) : undefined;
-      if (to === undefined || to === block) {
-        stay.push(inst);
-        continue;
-      }
-      insert(to, inst);
+      const to = (movable(inst) ? shallow(targets[inst.id], block, depth, doms) : undefined) ?? block;
+      if (to === block) stay.push(inst);
+      else insert(to, inst);
+      if (inst.op !== "phi") { for (const arg of inst.args) targets[arg.id] = common(targets[arg.id], to, doms); }
     }
     block.insts = stay.reverse();
   }
@@ -34,14 +32,13 @@ function movable(inst: Inst): boolean {
   return inst.args.filter((arg) => arg.op !== "const" && arg.op !== "stackSlot").length <= 1;
 }
 
-/** By value id: the block that dominates all uses; phis use a value at the end of the predecessor. */
-function useBlocks(fn: IrFunction, doms: Dominators): (Block | undefined)[] {
+/** Uses at the end of blocks: by terminators, and by phis, which take their values on the way. */
+function lateUses(fn: IrFunction, doms: Dominators): (Block | undefined)[] {
   const blocks: (Block | undefined)[] = [];
   for (const block of fn.blocks) {
     for (const inst of block.insts) {
-      inst.args.forEach((arg, i) => {
-        blocks[arg.id] = common(blocks[arg.id], inst.op === "phi" ? block.preds[i]! : block, doms);
-      });
+      if (inst.op !== "phi") break;
+      inst.args.forEach((arg, i) => blocks[arg.id] = common(blocks[arg.id], block.preds[i]!, doms));
     }
     for (const arg of block.term!.args) blocks[arg.id] = common(blocks[arg.id], block, doms);
   }
