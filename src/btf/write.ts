@@ -79,11 +79,7 @@ export class BtfBuilder {
       string: (text: string): number => this.#strings.intern(text),
     };
     for (const type of this.#types) encodeType(target, type);
-    const strings = this.#strings.toBytes();
-    const writer = new Writer({ endian: this.endian, capacity: BTF_HEADER_SIZE + types.length + strings.length });
-    writer.u16(BTF_MAGIC).u8(BTF_VERSION).u8(0).u32(BTF_HEADER_SIZE);
-    writer.u32(0).u32(types.length).u32(types.length).u32(strings.length);
-    return writer.raw(types.toBytes()).raw(strings).toBytes();
+    return assemble(this.endian, types.toBytes(), this.#strings.toBytes());
   }
 
   /** The blob, opened. */
@@ -100,6 +96,36 @@ export function rewriteBtf(btf: Btf, map: (type: BtfType, id: number) => BtfType
   const builder = new BtfBuilder({ endian: btf.endian, base: btf.base, stringsOf: btf });
   for (let id = btf.firstId; id < btf.typeCount; id++) builder.add(map(btf.type(id), id));
   return builder.build(btf.path);
+}
+
+/** Adds strings to a BTF as it is; types and the offsets of its strings stay. */
+export class StringAppender {
+  readonly #btf: Btf;
+  readonly #strings: StringTable;
+
+  constructor(btf: Btf) {
+    this.#btf = btf;
+    this.#strings = new StringTable(btf.base?.strings.end ?? 0, btf.strings.bytes);
+  }
+
+  /** The offset of a string, present or new. */
+  add(text: string): number {
+    return this.#strings.intern(text);
+  }
+
+  toBytes(): Uint8Array<ArrayBuffer> {
+    const { words } = this.#btf.raw();
+    const types = new Writer({ endian: this.#btf.endian, capacity: words.length * 4 });
+    for (const word of words) types.u32(word);
+    return assemble(this.#btf.endian, types.toBytes(), this.#strings.toBytes());
+  }
+}
+
+function assemble(endian: Endian, types: Uint8Array, strings: Uint8Array): Uint8Array<ArrayBuffer> {
+  const writer = new Writer({ endian, capacity: BTF_HEADER_SIZE + types.length + strings.length });
+  writer.u16(BTF_MAGIC).u8(BTF_VERSION).u8(0).u32(BTF_HEADER_SIZE);
+  writer.u32(0).u32(types.length).u32(types.length).u32(strings.length);
+  return writer.raw(types).raw(strings).toBytes();
 }
 
 /** Interned strings in order of appearance, after those given at the start. */

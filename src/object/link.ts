@@ -4,7 +4,7 @@
  */
 import { SHT_PROGBITS, STB_LOCAL } from "../abi/elf.ts";
 import { writeBtfExt } from "../btf/ext.ts";
-import { BtfBuilder } from "../btf/write.ts";
+import { StringAppender } from "../btf/write.ts";
 import type { ElfSectionDraft } from "./elf_write.ts";
 import { writeElf } from "./elf_write.ts";
 import type { FinishedBtf } from "./link_finish.ts";
@@ -63,7 +63,7 @@ export function link(inputs: readonly LinkInput[], options: LinkOptions = {}): L
   const linked = new Linked(objects[0]!.endian);
   for (const object of objects) linked.add(object);
   linked.assemble();
-  const keep = new Set([...exports, ...linked.btf.taggedFunctions()]);
+  const keep = new Set([...exports, ...linked.btf.taggedFunctions(objects)]);
   if (options.exports !== undefined) internalize(linked, keep);
   if (options.gcSections === true) collectGarbage(linked, keep);
   if (options.mergeStrings !== false) mergeStrings(linked);
@@ -98,13 +98,10 @@ function writeLinked(linked: Linked, finished: FinishedBtf | undefined): Uint8Ar
 }
 
 function btfSections({ btf, ext }: FinishedBtf): ElfSectionDraft[] {
-  if (ext === undefined) return [{ name: ".BTF", type: SHT_PROGBITS, align: 4, bytes: btf.bytes }];
+  const section = (name: string, bytes: Uint8Array): ElfSectionDraft => ({ name, type: SHT_PROGBITS, align: 4, bytes });
+  if (ext === undefined) return [section(".BTF", btf.bytes)];
   // Section names of .BTF.ext are strings of .BTF; they may be new there.
-  const builder = new BtfBuilder({ endian: btf.endian, stringsOf: btf });
-  for (const id of btf.ids()) builder.add(btf.type(id));
-  const bytes = writeBtfExt(ext, (text) => builder.addString(text));
-  return [
-    { name: ".BTF", type: SHT_PROGBITS, align: 4, bytes: builder.toBytes() },
-    { name: ".BTF.ext", type: SHT_PROGBITS, align: 4, bytes },
-  ];
+  const strings = new StringAppender(btf);
+  const extBytes = writeBtfExt(ext, (text) => strings.add(text));
+  return [section(".BTF", strings.toBytes()), section(".BTF.ext", extBytes)];
 }

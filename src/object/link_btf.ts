@@ -6,11 +6,11 @@ import type { Endian } from "../bytes/cursor.ts";
 import type { Btf } from "../btf/btf.ts";
 import type { BtfCoreInfo, BtfExt, BtfFuncInfo, BtfLineInfo } from "../btf/ext.ts";
 import type { BtfFuncLinkage, BtfType } from "../btf/types.ts";
-import { mapChildIds } from "../btf/walk.ts";
-import { BtfBuilder } from "../btf/write.ts";
+import { BtfJoiner } from "../btf/join.ts";
+import { BTF_KIND, kindOfInfo } from "../btf/kinds.ts";
 import { mapsDiffer, typesDiffer } from "./link_match.ts";
 import type { Linked } from "./link_merge.ts";
-import type { InputObject, InputSection, LinkedSection, LinkedSymbol } from "./link_model.ts";
+import type { InputObject, InputSection, LinkedSection, LinkedSymbol, LinkedVar } from "./link_model.ts";
 import { LinkError } from "./link_model.ts";
 
 /** Where the VAR or FUNC of a global came from. */
@@ -27,7 +27,7 @@ interface ExtRecords {
 }
 
 export class LinkBtf {
-  readonly builder: BtfBuilder;
+  readonly types: BtfJoiner;
   /** Whether any input had BTF, and `.BTF.ext`. */
   present = false;
   extPresent = false;
@@ -35,7 +35,7 @@ export class LinkBtf {
   readonly #ext = new Map<LinkedSection, ExtRecords>();
 
   constructor(endian: Endian) {
-    this.builder = new BtfBuilder({ endian });
+    this.types = new BtfJoiner(endian);
   }
 
   /** The section of BTF in which an object declares an extern: `.ksyms`, `.kconfig`; none for plain externs. */
@@ -79,21 +79,27 @@ export class LinkBtf {
     if (btf === undefined) return;
     this.present = true;
     const ids = this.#assignIds(btf, linked);
-    for (const id of btf.ids()) this.#addType(btf, id, ids, linked);
+    const shift = this.types.append(btf, ids);
+    for (const id of globalIds(btf)) this.#settle(btf, id, ids, shift, linked);
     for (const section of [...object.sections, ...object.ephemeral]) {
       if (section !== undefined) this.#addVars(object, btf, section, ids, linked);
     }
-    this.#addExt(object, btf, ids);
+    this.#addExt(object, ids, shift);
   }
 
   /** New id of each type: DATASECs have none, a global that is known keeps its first. */
   #assignIds(btf: Btf, linked: Linked): Uint32Array {
     const ids = new Uint32Array(btf.typeCount);
-    let next = this.builder.nextId;
+    let next = this.types.nextId;
     for (const id of btf.ids()) {
+      const kind = btf.kindOf(id);
+      if (kind === BTF_KIND.DATASEC) continue;
+      if (kind !== BTF_KIND.VAR && kind !== BTF_KIND.FUNC && kind !== BTF_KIND.DECL_TAG) {
+        ids[id] = next++;
+        continue;
+      }
       const type = btf.type(id);
-      if (type.kind === "DATASEC" || isDropped(type, linked)) continue;
-      if (type.kind === "DECL_TAG" && isDropped(btf.type(type.type), linked)) continue;
+      if (isDropped(type, linked) || (type.kind === "DECL_TAG" && isDropped(btf.type(type.type), linked))) continue;
       const symbol = globalSymbol(type, linked);
       ids[id] = symbol !== undefined && symbol.btfId !== 0 ? symbol.btfId : next++;
       if (symbol !== undefined) symbol.btfId = ids[id]!;
@@ -102,14 +108,13 @@ export class LinkBtf {
   }
 
   /** A global's VAR or FUNC is that of its definition, or of its first mention while there is none. */
-  #addType(btf: Btf, id: number, ids: Uint32Array, linked: Linked): void {
-    const newId = ids[id]!;
-    if (newId === 0) return;
-    const type = mapChildIds(btf.type(id), (child) => ids[child]!);
-    const symbol = globalSymbol(type, linked);
-    if (newId === this.builder.nextId) this.builder.add(type);
-    else if (symbol !== undefined && !this.#origins.has(symbol)) this.builder.set(newId, type);
-    if (symbol !== undefined && !this.#origins.has(symbol)) this.#origins.set(symbol, { btf, id });
+  #settle(btf: Btf, id: number, ids: Uint32Array, shift: number, linked: Linked): void {
+    const symbol = globalSymbol(btf.type(id), linked);
+    if (symbol === undefined || this.#origins.has(symbol)) return;
+    this.#origins.set(symbol, { btf, id });
+    if (kindOfInfo(this.types.word(symbol.btfId, 1)) === btf.kindOf(id)) {
+      this.types.replace(symbol.btfId, btf, id, ids, shift);
+    }
   }
 
   #addVars(object: InputObject, btf: Btf, section: InputSection, ids: Uint32Array, linked: Linked): void {
@@ -144,11 +149,11 @@ export class LinkBtf {
     else if (symbol.owner === object) Object.assign(known, { offset: symbol.value, size });
   }
 
-  #addExt(object: InputObject, btf: Btf, ids: Uint32Array): void {
+  #addExt(object: InputObject, ids: Uint32Array, shift: number): void {
     const { ext } = object;
     if (ext === undefined) return;
     this.extPresent = true;
-    const string = (offset: number): number => this.builder.addString(btf.string(offset));
+    const string = (offset: number): number => (offset === 0 ? 0 : offset + shift);
     for (const { section, insnOff, typeId } of ext.funcInfo) {
       this.#records(object, section, (records, base) => {
         for (let i = 0; i < insnOff.length; i++) {
@@ -225,35 +230,39 @@ export class LinkBtf {
   /** Adds the DATASECs: one for each section that BTF describes, and `.extern` for what nobody defined. */
   finish(sections: readonly LinkedSection[], symbols: readonly LinkedSymbol[]): void {
     for (const section of sections) {
-      if (!section.hasBtf) continue;
-      const vars = section.vars.map(({ type, offset, size }) => ({ type, offset, size }));
-      vars.sort((a, b) => a.offset - b.offset);
-      this.builder.add({ kind: "DATASEC", name: section.name, size: section.size, vars });
+      if (section.hasBtf) this.#addDatasec(section.name, section.size, section.vars);
     }
     const open = symbols.filter((s) =>
-      s.extern && s.declaredIn === undefined && s.btfId !== 0 && this.builder.get(s.btfId).kind === "VAR"
+      s.extern && s.declaredIn === undefined && s.btfId !== 0 && this.#kind(s.btfId) === BTF_KIND.VAR
     );
-    if (open.length === 0) return;
-    const vars = open.map((s) => ({ type: s.btfId, offset: 0, size: 0 }));
-    this.builder.add({ kind: "DATASEC", name: ".extern", size: 0, vars });
+    if (open.length > 0) this.#addDatasec(".extern", 0, open.map((s) => ({ type: s.btfId, offset: 0, size: 0 })));
+  }
+
+  #addDatasec(name: string, size: number, vars: readonly Pick<LinkedVar, "type" | "offset" | "size">[]): void {
+    const sorted = [...vars].sort((a, b) => a.offset - b.offset);
+    const info = (BTF_KIND.DATASEC << 24) | sorted.length;
+    this.types.add([this.types.addString(name), info, size, ...sorted.flatMap((v) => [v.type, v.offset, v.size])]);
+  }
+
+  #kind(id: number): number {
+    return kindOfInfo(this.types.word(id, 1));
   }
 
   /** Functions that only a tag names: `__exception_cb(name)` on a program. */
-  taggedFunctions(): string[] {
-    const names: string[] = [];
-    for (let id = this.builder.firstId; id < this.builder.nextId; id++) {
-      const type = this.builder.get(id);
-      const prefix = "exception_callback:";
-      if (type.kind === "DECL_TAG" && type.name.startsWith(prefix)) names.push(type.name.slice(prefix.length));
-    }
-    return names;
+  taggedFunctions(objects: readonly InputObject[]): string[] {
+    const prefix = "exception_callback:";
+    const tags = objects.flatMap(({ btf }) =>
+      btf === undefined ? [] : Array.from(btf.ids("DECL_TAG"), (id) => btf.nameOf(id))
+    );
+    return tags.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
   }
 
   /** Gives the FUNC or VAR of a symbol another linkage. */
   setLinkage(symbol: LinkedSymbol, linkage: BtfFuncLinkage): void {
-    if (symbol.btfId === 0) return;
-    const type = this.builder.get(symbol.btfId);
-    if (type.kind === "FUNC" || type.kind === "VAR") this.builder.set(symbol.btfId, { ...type, linkage });
+    const number = { static: 0, global: 1, extern: 2 }[linkage];
+    const kind = symbol.btfId === 0 ? 0 : this.#kind(symbol.btfId);
+    if (kind === BTF_KIND.FUNC) this.types.setWord(symbol.btfId, 1, (BTF_KIND.FUNC << 24) | number);
+    else if (kind === BTF_KIND.VAR) this.types.setWord(symbol.btfId, 3, number);
   }
 }
 
@@ -275,6 +284,14 @@ function globalSymbol(type: BtfType, linked: Linked): LinkedSymbol | undefined {
 /** A variable without symbol: that of a license or version that an earlier input brought. */
 function isDropped(type: BtfType, linked: Linked): boolean {
   return type.kind === "VAR" && isGlobal(type) && !linked.globals.has(type.name);
+}
+
+/** Variables and functions that are not static. */
+function globalIds(btf: Btf): number[] {
+  return Array.from(btf.ids()).filter((id) => {
+    const kind = btf.kindOf(id);
+    return (kind === BTF_KIND.VAR || kind === BTF_KIND.FUNC) && isGlobal(btf.type(id));
+  });
 }
 
 /** The VAR or FUNC of a global. */

@@ -5,6 +5,7 @@
 import type { Btf } from "../btf/btf.ts";
 import { dedupBtf } from "../btf/dedup.ts";
 import type { BtfExt } from "../btf/ext.ts";
+import { BTF_KIND } from "../btf/kinds.ts";
 import { pruneBtf } from "../btf/prune.ts";
 import type { BtfType } from "../btf/types.ts";
 import { childIds } from "../btf/walk.ts";
@@ -32,19 +33,25 @@ export function finishBtf(linked: Linked, options: FinishOptions): FinishedBtf |
   const { btf: parts } = linked;
   if (!parts.present) return undefined;
   parts.finish(linked.sections, linked.symbols);
-  const voidPointer = options.minimizeCore ? parts.builder.add({ kind: "PTR", name: "", type: 0 }) : 0;
-  let ext = parts.extPresent ? parts.ext(linked.endian, linked.sections) : undefined;
-  let btf = rewriteBtf(parts.builder.build("linked .BTF"), kernelType);
+  const voidPointer = options.minimizeCore ? parts.types.add([0, BTF_KIND.PTR << 24, 0]) : 0;
+  const records = parts.extPresent ? parts.ext(linked.endian, linked.sections) : undefined;
+  const { btf: all, ids, ext } = dedupBtf(parts.types.build("linked .BTF"), { ext: records });
+  const firm = firmRoots(linked, all, ext, ids);
+  let result: FinishedBtf = { btf: all, ext };
   if (options.prune || options.minimizeCore) {
-    const edit = options.minimizeCore ? cutPointers(linked, btf, ext, voidPointer) : undefined;
-    const roots = [...firmRoots(linked, btf, ext), ...coreRoots(ext, () => true)];
-    ({ btf, ext } = pruneBtf(btf, roots, { ext, edit }));
+    const edit = options.minimizeCore ? cutPointers(all, ext, firm, ids[voidPointer]!) : undefined;
+    result = pruneBtf(all, [...firm, ...coreRoots(ext, () => true)], { ext, edit });
   } else {
-    const kept = withoutOrphans(btf);
-    if (kept !== undefined) ({ btf, ext } = pruneBtf(btf, kept, { ext }));
+    const kept = withoutOrphans(all);
+    if (kept !== undefined) result = pruneBtf(all, kept, { ext });
   }
-  const deduplicated = dedupBtf(btf, { ext });
-  return { btf: deduplicated.btf, ext: deduplicated.ext };
+  return { btf: acceptable(result.btf), ext: result.ext };
+}
+
+/** The BTF with names that the kernel takes; the same one if all are. */
+function acceptable(btf: Btf): Btf {
+  for (const id of btf.ids()) if (kernelType(btf.type(id)) !== btf.type(id)) return rewriteBtf(btf, kernelType);
+  return btf;
 }
 
 /** All types but prototypes that nothing refers to: those of externs and weak functions that lost. */
@@ -55,10 +62,10 @@ function withoutOrphans(btf: Btf): number[] | undefined {
   return kept.length === btf.typeCount - btf.firstId ? undefined : kept;
 }
 
-/** What programs, variables and maps are made of. */
-function firmRoots(linked: Linked, btf: Btf, ext: BtfExt | undefined): number[] {
+/** What programs, variables and maps are made of. `ids` are new ids by those of the linker. */
+function firmRoots(linked: Linked, btf: Btf, ext: BtfExt | undefined, ids: Uint32Array): number[] {
   const roots = [...btf.ids("DATASEC")];
-  for (const symbol of linked.symbols) if (symbol.btfId !== 0) roots.push(symbol.btfId);
+  for (const symbol of linked.symbols) if (symbol.btfId !== 0) roots.push(ids[symbol.btfId]!);
   for (const block of ext?.funcInfo ?? []) roots.push(...block.typeId);
   return roots;
 }
@@ -72,12 +79,12 @@ function coreRoots(ext: BtfExt | undefined, wanted: (kind: number) => boolean): 
  * way has its own record with its own root.
  */
 function cutPointers(
-  linked: Linked,
   btf: Btf,
   ext: BtfExt | undefined,
+  firm: readonly number[],
   voidPointer: number,
 ): (type: BtfType, id: number) => BtfType {
-  const whole = reachable(btf, [...firmRoots(linked, btf, ext), ...coreRoots(ext, (kind) => kind === TYPE_MATCHES)]);
+  const whole = reachable(btf, [...firm, ...coreRoots(ext, (kind) => kind === TYPE_MATCHES)]);
   return (type, id) => {
     if ((type.kind !== "STRUCT" && type.kind !== "UNION") || whole.has(id)) return type;
     const members = type.members.map((m) => btf.type(m.type).kind === "PTR" ? { ...m, type: voidPointer } : m);
