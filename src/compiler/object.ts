@@ -131,7 +131,7 @@ function addFunction({ builder, layouts }: ObjectTypes, { name, params, program 
 
 /** Kernel functions, declared as clang declares `extern … __ksym`. */
 function addExterns(module: Module, { builder, kernel }: ObjectTypes): ExternSpec[] {
-  const { types } = module;
+  const types = module.typesInUse;
   if (types === undefined || kernel === undefined || module.kfuncs.size === 0) return [];
   const externs = [...module.kfuncs].sort().map((name): ExternSpec => {
     const func = types.btf.type(types.btf.find(name, "FUNC")!);
