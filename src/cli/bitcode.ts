@@ -131,21 +131,24 @@ type Tool = "llvm-link" | "opt" | "llc";
 const NEWEST = 30;
 const OLDEST = 14;
 
-/** The tools of one LLVM: without a number if there are such, else the newest that is installed. */
+/** The tools of one LLVM, the newest there is: bitcode can be read by its own version and later ones. */
 class Llvm {
   readonly #name: (tool: Tool) => string;
   readonly version: number;
 
   constructor(folder: string | undefined) {
     const prefix = folder === undefined ? "" : `${folder.replace(/\/$/, "")}/`;
-    for (const suffix of ["", ...Array.from({ length: NEWEST - OLDEST + 1 }, (_, i) => `-${NEWEST - i}`)]) {
-      // All three must be there: a distribution may install llvm-link of one version and clang of another.
-      const found = (["llvm-link", "opt", "llc"] as const).map((tool) =>
-        host().run(`${prefix}${tool}${suffix}`, ["--version"])
-      );
-      if (found.some((result) => result === undefined || result.status !== 0)) continue;
-      this.#name = (tool) => `${prefix}${tool}${suffix}`;
-      this.version = Number(/LLVM version (\d+)/.exec(decoder.decode(found[2]!.stdout))?.[1] ?? 0);
+    const plain = versionOf(prefix, "");
+    for (let number = NEWEST; number >= OLDEST && number > (plain ?? 0); number--) {
+      const version = versionOf(prefix, `-${number}`);
+      if (version === undefined) continue;
+      this.#name = (tool) => `${prefix}${tool}-${number}`;
+      this.version = version;
+      return;
+    }
+    if (plain !== undefined) {
+      this.#name = (tool) => `${prefix}${tool}`;
+      this.version = plain;
       return;
     }
     throw new NotSupportedError("linking LLVM bitcode", {
@@ -171,4 +174,15 @@ class Llvm {
       },
     );
   }
+}
+
+/** The version of the tools with a suffix; undefined unless all three are there. */
+function versionOf(prefix: string, suffix: string): number | undefined {
+  let version: number | undefined;
+  for (const tool of ["llvm-link", "opt", "llc"] as const) {
+    const result = host().run(`${prefix}${tool}${suffix}`, ["--version"]);
+    if (result === undefined || result.status !== 0) return undefined;
+    version = Number(/LLVM version (\d+)/.exec(decoder.decode(result.stdout))?.[1] ?? 0);
+  }
+  return version;
 }

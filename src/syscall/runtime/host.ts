@@ -44,8 +44,8 @@ function attempt<T>(action: string, fn: () => T): T {
   }
 }
 
-/** The machine through `node:fs` and `node:child_process`. */
-export function nodeHost(): Host {
+/** The machine through `node:fs` and, unless the runtime has a better way to run programs, `node:child_process`. */
+export function nodeHost(run: Host["run"] = runByNode): Host {
   return {
     get platform() {
       return node().platform;
@@ -55,24 +55,23 @@ export function nodeHost(): Host {
     makeFolder: (path) => attempt(`make folder "${path}"`, () => fs().mkdirSync(path, { recursive: true })),
     tempFolder: () =>
       attempt("make a folder for temporary files", () => {
-        const os = node().getBuiltinModule("node:os") as { tmpdir(): string };
-        return fs().mkdtempSync(`${os.tmpdir()}/waggle-`);
+        // Asking for the system's own folder takes a permission to read the environment on Deno.
+        const windows = node().platform === "win32";
+        const parent = windows ? (node().getBuiltinModule("node:os") as { tmpdir(): string }).tmpdir() : "/tmp";
+        return fs().mkdtempSync(`${parent}/waggle-`);
       }),
     removeFolder: (path) => attempt(`remove "${path}"`, () => fs().rmSync(path, { recursive: true, force: true })),
-    run,
+    run: (command, args) => attempt(`run "${command}"`, () => run(command, args)),
     setExitStatus(status) {
       node().exitCode = status;
     },
   };
 }
 
-function run(command: string, args: readonly string[]): CommandResult | undefined {
+function runByNode(command: string, args: readonly string[]): CommandResult | undefined {
   const processes = node().getBuiltinModule("node:child_process") as NodeChildProcess;
-  const result = attempt(`run "${command}"`, () => {
-    const ended = processes.spawnSync(command, args, { maxBuffer: MAX_OUTPUT });
-    if (ended.error !== undefined && ended.error.code !== "ENOENT") throw ended.error;
-    return ended;
-  });
+  const result = processes.spawnSync(command, args, { maxBuffer: MAX_OUTPUT });
+  if (result.error !== undefined && result.error.code !== "ENOENT") throw result.error;
   if (result.error !== undefined) return undefined;
   return {
     // As shells tell it: a signal is no status.
