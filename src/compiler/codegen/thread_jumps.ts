@@ -1,11 +1,15 @@
 /**
- * Jump threading: where a block that sets a variable to a constant jumps to one that only tests it, it jumps to where the test
- * leads. Runs on LIR, where variables may be set in several places and nothing has to be repaired: loops lose their
- * first test, and truth values that were made in one place and tested in another lose theirs.
+ * Jump threading and loop inversion, on LIR, where variables may be set in several places and nothing has to be repaired.
+ *
+ * Where a block that sets a variable to a constant jumps to one that only tests it, it jumps to where the test leads: loops
+ * lose their first test, and truth values that were made in one place and tested in another lose theirs. A loop that begins
+ * with a test of a variable gets a copy of it in front, and the test itself goes to the end: one jump less in every turn.
+ *
+ * Kernels before 6.x refuse a back edge that is no jump ("back-edge from insn"): code never falls through to a loop's head.
  */
 import { compare } from "../opt/evaluate.ts";
-import { NONE } from "./lir.ts";
-import type { LirBlock, LirFunction, LirInst, Operand } from "./lir.ts";
+import { LirInst, NONE } from "./lir.ts";
+import type { LirBlock, LirFunction, Operand } from "./lir.ts";
 
 const ROUNDS = 4;
 
@@ -17,7 +21,40 @@ export function threadJumps(lir: LirFunction): void {
     if (!again) break;
     changed = true;
   }
-  if (changed) dropUnreachable(lir);
+  for (const block of lir.blocks) changed = invertLoop(block) || changed;
+  if (!changed) return;
+  dropUnreachable(lir);
+  placeBehindPredecessor(lir);
+}
+
+/** `block` enters a loop whose head only tests: the test is made here too. */
+function invertLoop(block: LirBlock): boolean {
+  const [head] = block.succs;
+  const jump = block.insts[block.insts.length - 1]!;
+  if (jump.op !== "jump" || head === undefined || head.index <= block.index) return false;
+  const [test] = head.insts as [LirInst];
+  const back = head.preds.find((pred) => pred !== block);
+  if (test.op !== "branch" || head.preds.length !== 2 || back === undefined || back.index < head.index) return false;
+  if (back.insts[back.insts.length - 1]!.op !== "jump") return false;
+  const copy = new LirInst("branch");
+  Object.assign(copy, test);
+  block.insts[block.insts.length - 1] = copy;
+  block.succs = [...head.succs];
+  for (const succ of head.succs) succ.preds.push(block);
+  head.preds.splice(head.preds.indexOf(block), 1);
+  return true;
+}
+
+/** Puts blocks that only one other jumps to behind that one, as far as threading has made them so. */
+function placeBehindPredecessor(lir: LirFunction): void {
+  for (const block of [...lir.blocks]) {
+    const [pred] = block.preds;
+    if (pred === undefined || block.preds.length !== 1 || pred.index < block.index) continue;
+    if (pred.insts[pred.insts.length - 1]!.op !== "jump") continue;
+    lir.blocks.splice(lir.blocks.indexOf(block), 1);
+    lir.blocks.splice(lir.blocks.indexOf(pred) + 1, 0, block);
+  }
+  lir.blocks.forEach((block, i) => block.index = i);
 }
 
 function threadBlock(lir: LirFunction, block: LirBlock): boolean {
