@@ -8,6 +8,7 @@ import type { Assign, BinaryOp, Expr, LogicalOp, Pattern, Update } from "../synt
 import { branchOn, branchPresence } from "./condition.ts";
 import { indexOf, memberOf, read } from "./access.ts";
 import type { Flow, Lowering } from "./lowering.ts";
+import { hasHelper } from "./helpers.ts";
 import { readMemory, store } from "./memory.ts";
 import { arithmetic, cast, toInt } from "./operators.ts";
 import { describe, type IntVal, type MemVal, UNDEFINED, type Val } from "./values.ts";
@@ -166,7 +167,7 @@ function compoundMemory(
   f.effect();
   const size = desc.bits / 8 as AccessSize;
   const atomic = to.memory.shared ? ATOMIC[op] : undefined;
-  if (atomic !== undefined && size >= 4) {
+  if (atomic !== undefined && size >= 4 && (hasAllAtomics(f) || (atomic === "add" && want === "none"))) {
     const operand = op === "-" ? f.b.neg(f.word(by)) : f.word(by);
     const fetch = want !== "none";
     const old = f.b.atomic(atomic, size as 4 | 8, to.base, to.offset, operand, fetch);
@@ -175,14 +176,23 @@ function compoundMemory(
     return want === "old" ? before : cast(f, arithmetic(f, op, before, by, node), desc.bits, desc.signed);
   }
   if (atomic !== undefined && to.memory.space !== "stack") {
-    f.warn("not-atomic", `this is not atomic: the kernel has atomic operations for 32 and 64 bits only`, node, [
-      "make the field a u32 or a u64 if other CPUs write it too",
-    ]);
+    const [why, note] = size < 4
+      ? [
+        "the kernel has atomic operations for 32 and 64 bits only",
+        "make the field a u32 or a u64 if other CPUs write it too",
+      ]
+      : ["this kernel has no atomic operation but addition without a result", "Linux 5.12 and later have"];
+    f.warn("not-atomic", `this is not atomic: ${why}`, node, [note]);
   }
   const old = readMemory(f, to, target) as IntVal;
   const result = cast(f, arithmetic(f, op, old, by, node), desc.bits, desc.signed);
   store(f, to, result, node);
   return want === "old" ? old : result;
+}
+
+/** Atomics besides plain addition came with Linux 5.12; so did a helper that can be asked for. */
+function hasAllAtomics(f: Lowering): boolean {
+  return f.module.facts.cpu >= 3 && hasHelper(f, "check_mtu");
 }
 
 /** Four-byte atomics give the old value zero-extended. */

@@ -307,6 +307,13 @@ function registerContext(f: Lowering, ir: Value): CtxVal {
   const register = (name: string): Value => f.b.load(8, ir, machine.regs[name]!, { invariant: true });
   const system = target.kind === "ksyscall" ? systemCall(f, ir, target.syscall) : undefined;
   const field = (property: string): Val | undefined => {
+    // Where the arguments of a USDT probe lie differs from one place in the code to the next.
+    if (def!.attach === "usdt" && /^arg\d+$/.test(property)) {
+      const node = { type: "Null", start: 0, end: 0 } as const;
+      f.fail("usdt-argument", "arguments of USDT probes cannot be read from TypeScript yet", node, [
+        "use a uprobe of the function, or a program in C",
+      ]);
+    }
     if (property === "ret") return typedWord(f, register(machine.result), proto?.result, "kernel");
     if (property === "ip" || property === "sp" || property === "fp") return f.int(register(machine[property]));
     if (system !== undefined && !returns) return system.field(property);

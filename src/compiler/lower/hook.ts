@@ -16,7 +16,7 @@ export interface HookFacts {
   readonly target: SectionTarget;
   /** Kernel pointers it gets have types that the verifier knows. */
   readonly typed: boolean;
-  /** Large objects may go to per-CPU memory. */
+  /** Large objects may go to per-CPU memory: nothing runs this program again on the CPU before it has ended. */
   readonly scratch: boolean;
   readonly defaultReturn: bigint;
   /** The context as the function got it; undefined in subprograms that did not ask for it. */
@@ -46,6 +46,30 @@ const DEFAULT_RETURN: Readonly<Record<string, bigint | undefined>> = {
 /** Program types whose kernel pointers are typed for the verifier. */
 const TYPED = new Set(["BPF_PROG_TYPE_TRACING", "BPF_PROG_TYPE_LSM", "BPF_PROG_TYPE_STRUCT_OPS"]);
 
+/**
+ * Program types that cannot meet themselves on one CPU: the kernel keeps count of them there (kprobes, tracepoints,
+ * perf events, trampolines), or runs them with softirqs off. Programs at uprobes and at cgroups may be preempted by
+ * another task that enters them, sleepable ones too.
+ */
+const ALONE = new Set([
+  "BPF_PROG_TYPE_KPROBE",
+  "BPF_PROG_TYPE_TRACEPOINT",
+  "BPF_PROG_TYPE_RAW_TRACEPOINT",
+  "BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE",
+  "BPF_PROG_TYPE_PERF_EVENT",
+  "BPF_PROG_TYPE_TRACING",
+  "BPF_PROG_TYPE_LSM",
+  "BPF_PROG_TYPE_XDP",
+  "BPF_PROG_TYPE_SCHED_CLS",
+  "BPF_PROG_TYPE_SCHED_ACT",
+]);
+
+function runsAlone(def: SectionDef): boolean {
+  const preempted = def.flags?.includes("sleepable") === true || /^uprobe|^usdt/.test(def.attach) ||
+    def.attach === "cgroup" || def.attach === "iter";
+  return ALONE.has(def.prog) && !preempted;
+}
+
 export function hookOf(section: string, key: string, jsGlobal: HookFacts["jsGlobal"]): HookFacts {
   const match = matchSection(section);
   const prog = match?.def.prog ?? "";
@@ -57,7 +81,7 @@ export function hookOf(section: string, key: string, jsGlobal: HookFacts["jsGlob
     def: match?.def,
     target: match === undefined ? { kind: "none" } : parseTarget(match.def, match.target),
     typed: TYPED.has(prog),
-    scratch: true,
+    scratch: match !== undefined && runsAlone(match.def),
     defaultReturn: fallback ?? 0n,
     ctx: (f) => f.b.param(0),
     checkReturn(f, val, node) {

@@ -248,7 +248,9 @@ function writeUser(f: Lowering, args: Val[], call: Call | Expr): Val {
 /** A function is compiled once for all programs that call it. */
 function probeKey(f: Lowering, _args: Val[], call: Call | Expr): Val {
   if (f.hook.key !== "") return { k: "text", text: f.hook.key };
-  return f.fail("probe", "`probe` is the key of a program, and this function belongs to none", call, ["pass it as an argument"]);
+  return f.fail("probe", "`probe` is the key of a program, and this function belongs to none", call, [
+    "pass it as an argument",
+  ]);
 }
 
 function lazy(intrinsic: Intrinsic): Intrinsic {

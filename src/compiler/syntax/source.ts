@@ -68,7 +68,11 @@ function lastAtMost(sorted: readonly number[], value: number): number {
 }
 
 /** Maps offsets of `text` to offsets of the file; undefined if the file does not hold this function. */
-function findInFile(text: string, key: string, site: CallSite): ((offset: number) => number) | undefined {
+function findInFile(
+  text: string,
+  key: string,
+  site: CallSite,
+): ((offset: number) => number) | undefined {
   const siteOffset = (lineStarts(site.fileText)[site.line - 1] ?? 0) + site.column - 1;
   for (const from of [siteOffset, 0]) {
     const exact = site.fileText.indexOf(text, from);
