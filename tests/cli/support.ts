@@ -1,0 +1,57 @@
+/** Runs the command as users do, and builds what it is given. */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { scriptCommand } from "../support/script.ts";
+import { ROOT } from "../support/script.ts";
+import { skippedTest, test, type TestBody } from "../support/harness.ts";
+import { firstUnmet } from "../support/needs.ts";
+
+/** How a command ended. */
+export interface Ended {
+  status: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** `waggle ARGS` with `--allow-ffi` alone, and on Deno the other permissions named. */
+export function waggle(args: readonly string[], permissions: readonly string[] = []): Ended {
+  const [command, ...rest] = scriptCommand(`${ROOT}src/cli/main.ts`, args);
+  const deno = !("Bun" in globalThis);
+  const words = deno ? [rest[0]!, ...permissions.map((name) => `--allow-${name}`), ...rest.slice(1)] : rest;
+  const { status, stdout, stderr } = spawnSync(command!, words, {
+    encoding: "utf8",
+    env: { ...environment(), NO_COLOR: "1" },
+  });
+  return { status, stdout, stderr };
+}
+
+function environment(): Record<string, string | undefined> {
+  return (globalThis as unknown as { process: { env: Record<string, string | undefined> } }).process.env;
+}
+
+/** What running LLVM takes on Deno. */
+export const RUN_LLVM = ["run", "read", "write"];
+
+/** A test that is skipped where a tool is missing. */
+export function toolTest(name: string, tools: readonly string[], fn: TestBody): void {
+  const missing = firstUnmet(tools.map((tool) => `tool:${tool}` as const));
+  if (missing === undefined) test(name, fn);
+  else skippedTest(name, missing.reason);
+}
+
+/** A folder for one test. */
+export function withFolder(fn: (folder: string) => void): void {
+  const folder = mkdtempSync("/tmp/waggle-cli-");
+  try {
+    fn(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Runs a tool that must succeed. */
+export function run(command: string, ...args: string[]): string {
+  const { status, stdout, stderr } = spawnSync(command, args, { encoding: "utf8" });
+  if (status !== 0) throw new Error(`${command} ${args.join(" ")}: ${stderr}`);
+  return stdout;
+}
