@@ -33,6 +33,12 @@ const KINDS: readonly CoreKind[] = [
 /**
  * BTF with the types and members of `target` that the CO-RE records of `objects` look at, sizes and offsets as they
  * are. Loading an object with it gives the same instructions as with `target`. Throws `FormatError`.
+ *
+ * @example
+ * ```ts ignore
+ * // ignored: needs the BTF of another kernel, from a file
+ * const small = minimalCoreBtf(Btf.parse(kernelBtf), [{ name: "tool.bpf.o", bytes }]);
+ * ```
  */
 export function minimalCoreBtf(target: Btf, objects: readonly { name: string; bytes: Uint8Array }[]): Btf {
   const used = new UsedTypes(target);
@@ -46,14 +52,16 @@ export function minimalCoreBtf(target: Btf, objects: readonly { name: string; by
   return used.build();
 }
 
-function* records(local: Btf, bytes: Uint8Array, path: string): Iterable<CoreRelocation> {
+function records(local: Btf, bytes: Uint8Array, path: string): CoreRelocation[] {
+  const found: CoreRelocation[] = [];
   for (const { insnOff, typeId, accessOff, kind } of parseBtfExt(bytes, local, path).core) {
     for (let i = 0; i < insnOff.length; i++) {
       const name = KINDS[kind[i]!];
       if (name === undefined || name === "TYPE_ID_LOCAL") continue;
-      yield { insn: insnOff[i]! / 8, typeId: typeId[i]!, access: local.string(accessOff[i]!), kind: name };
+      found.push({ insn: insnOff[i]! >>> 3, typeId: typeId[i]!, access: local.string(accessOff[i]!), kind: name });
     }
   }
+  return found;
 }
 
 class UsedTypes {

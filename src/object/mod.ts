@@ -15,6 +15,7 @@ export {
 } from "./elf_write.ts";
 export { type Archive, type ArchiveMember, isArchive, readArchive } from "./archive.ts";
 export { link, LinkError, type LinkInput, type LinkOptions, type LinkResult } from "./link.ts";
+export { minimalCoreBtf } from "./link_min_core.ts";
 export { parseObject, type ParseOptions } from "./parse.ts";
 export {
   type ExternFact,
