@@ -4,16 +4,18 @@
  * that wraps lies in one piece.
  *
  * Ordering. A record's data may be read only after its header was seen not busy, and the consumer position may be
- * written only after the data was read. x86-64 keeps loads in order and loads before stores; arm64 does not. JavaScript
- * has no load-acquire for memory like this (Bun 1.4 crashes in Atomics.load over a read-only mapping), so a piece of the
- * ring is taken in three steps: read the headers up to the first busy one, `fence()`, read the data, then store the
- * position with Atomics.store (stlr on arm64: everything before it is done). `fence()` stores to and loads from a
- * private word: earlier accesses come before the store-release, that before the load-acquire, that before later
- * accesses. It also keeps the compilers from moving loads. One fence per piece costs about 15 ns; one per record would
- * cost as much as decoding.
+ * written only after the data was read. x86-64 keeps loads in order and loads before stores, so there a record is visited
+ * as soon as its header is read. arm64 does not, and JavaScript has no load-acquire for memory like this (Bun 1.4 crashes
+ * in Atomics.load over a read-only mapping), so there a piece of the ring is taken in steps: read the headers up to the
+ * first busy one, `fence()`, read the data. On both the position is stored with Atomics.store (stlr on arm64: everything
+ * before it is done). `fence()` stores to and loads from a private word: earlier accesses come before the store-release,
+ * that before the load-acquire, that before later accesses. It also keeps the compilers from moving loads. A fence costs
+ * about 15 ns: one per record would cost more than decoding; a second walk over the headers of a piece costs 5 ns a record.
  */
+import type { Arch } from "../abi/arch.ts";
 import { PROT_READ, PROT_WRITE } from "../abi/defines.ts";
 import { Mapping, pageSize } from "../syscall/memory.ts";
+import { runtime } from "../syscall/runtime/mod.ts";
 
 const BUSY = 0x8000_0000 | 0;
 const DISCARD = 0x4000_0000;
@@ -60,12 +62,15 @@ export class Ring implements Disposable {
   /** Where reading goes on: a count of bytes that only grows; exact up to 2^53, and a year has 2^55 nanoseconds. */
   #position: number;
   #scanning = false;
-  readonly #offsets: Uint32Array = new Uint32Array(PIECE_RECORDS);
-  readonly #lengths: Uint32Array = new Uint32Array(PIECE_RECORDS);
-  readonly #ends: Uint32Array = new Uint32Array(PIECE_RECORDS);
+  /** Set by the visitor's false. */
+  #stopped = false;
+  /** Bytes of the last piece that are done. */
+  #done = 0;
+  /** The machine may read data before the header that was read before it. */
+  readonly #reorders: boolean;
 
   /** Maps the ring of a BPF_MAP_TYPE_RINGBUF. Throws `SyscallError`. */
-  constructor(fd: number, size: number) {
+  constructor(fd: number, size: number, arch: Arch = runtime().arch) {
     const page = pageSize();
     this.size = size;
     this.#mask = size - 1;
@@ -81,6 +86,7 @@ export class Ring implements Disposable {
     this.#view = new DataView(this.#producer.buffer);
     this.#dataAt = page;
     this.#position = Number(this.#consumerPosition[0]);
+    this.#reorders = arch !== "x86_64";
     // Space is given back to the producers a quarter of the ring at a time, and every 256 records.
     this.#pieceBytes = Math.max(size >>> 2, 8);
   }
@@ -97,13 +103,13 @@ export class Ring implements Disposable {
   scan(visit: RecordVisitor, limit: number = Infinity): number {
     if (this.#scanning) throw new TypeError("Cannot read the ring: it is being read by an outer call");
     this.#scanning = true;
+    this.#stopped = false;
     let total = 0;
     try {
-      while (total < limit) {
-        const visited = this.#piece(visit, Math.min(limit - total, PIECE_RECORDS));
-        if (visited === 0) break;
-        total += visited < 0 ? ~visited : visited;
-        if (visited < 0) break;
+      while (total < limit && !this.#stopped) {
+        this.#done = 0;
+        total += this.#piece(visit, Math.min(limit - total, PIECE_RECORDS));
+        if (this.#done === 0) break; // empty, or the oldest record is busy
       }
     } finally {
       this.#scanning = false;
@@ -120,63 +126,63 @@ export class Ring implements Disposable {
     this.close();
   }
 
-  /** Visits one piece. Returns the number of records, `~number` if the visitor stopped it, 0 if nothing is ready. */
+  /** Visits one piece, at most `limit` records. Returns their number. */
   #piece(visit: RecordVisitor, limit: number): number {
-    for (;;) {
-      const available = this.available;
-      if (available === 0) return 0;
-      const [count, end] = this.#collect(Math.min(available, this.#pieceBytes), limit);
-      if (end === 0) return 0; // the oldest record is busy
-      if (count > 0) return this.#deliver(visit, count, end);
-      this.#release(end); // nothing but discarded records: go on
-    }
+    const available = Math.min(this.available, this.#pieceBytes);
+    if (available === 0) return 0;
+    return this.#walk(visit, limit, this.#reorders ? this.#ready(limit, available) : available);
   }
 
-  /** Reads headers and fills offsets, lengths and ends (relative to the position); returns their count and the end. */
-  #collect(bytes: number, limit: number): [count: number, end: number] {
+  /** How many of `bytes` are records that are written, about `limit` of them. Their data may be read after it. */
+  #ready(limit: number, bytes: number): number {
     fence();
-    const words = this.#words;
-    const [dataAt, mask] = [this.#dataAt, this.#mask];
+    const [words, dataAt, mask] = [this.#words, this.#dataAt, this.#mask];
     const start = this.#position | 0;
-    let [count, end] = [0, 0];
-    while (end < bytes && count < limit) {
-      const at = dataAt + ((start + end) & mask);
-      const header = words[at >>> 2]!;
+    let end = 0;
+    for (let count = 0; end < bytes && count < limit; count++) {
+      const header = words[(dataAt + ((start + end) & mask)) >>> 2]!;
       if (header & BUSY) break;
-      const length = header & LENGTH;
-      end += (HEADER + length + 7) & ~7;
-      if (header & DISCARD) {
-        this.counters.discarded++;
-        continue;
-      }
-      this.#offsets[count] = at + HEADER;
-      this.#lengths[count] = length;
-      this.#ends[count] = end;
-      count++;
+      end += (HEADER + (header & LENGTH) + 7) & ~7;
     }
     fence();
-    return [count, end];
+    return end;
   }
 
-  #deliver(visit: RecordVisitor, count: number, end: number): number {
-    const view = this.#view;
-    const { counters } = this;
-    let done = 0;
-    let bytes = 0;
-    let stopped = true;
+  #walk(visit: RecordVisitor, limit: number, bytes: number): number {
+    const [words, view, dataAt, mask] = [this.#words, this.#view, this.#dataAt, this.#mask];
+    const start = this.#position | 0;
+    let [end, count, length, discarded] = [0, 0, 0, 0];
     try {
-      while (done < count) {
-        const length = this.#lengths[done]!;
-        bytes += length;
-        if (visit(view, this.#offsets[done++]!, length) === false) return ~done;
+      while (end < bytes && count < limit) {
+        const at = dataAt + ((start + end) & mask);
+        const header = words[at >>> 2]!;
+        if (header & BUSY) break;
+        const size = header & LENGTH;
+        end += (HEADER + size + 7) & ~7;
+        if (header & DISCARD) {
+          discarded++;
+          continue;
+        }
+        count++;
+        length += size;
+        if (visit(view, at + HEADER, size) === false) {
+          this.#stopped = true;
+          break;
+        }
       }
-      stopped = false;
-      return count;
     } finally {
-      counters.records += done;
-      counters.bytes += bytes;
-      this.#release(stopped ? this.#ends[done - 1]! : end);
+      this.#finish(end, count, length, discarded);
     }
+    return count;
+  }
+
+  #finish(bytes: number, records: number, length: number, discarded: number): void {
+    const { counters } = this;
+    counters.records += records;
+    counters.bytes += length;
+    counters.discarded += discarded;
+    this.#done = bytes;
+    if (bytes > 0) this.#release(bytes);
   }
 
   /** Gives the first `bytes` back to the producers: one 64-bit store, release-ordered. */
