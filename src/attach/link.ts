@@ -48,6 +48,17 @@ export class Link implements Disposable {
     return new Link({ what: `pin "${path}"`, links: [objGet(path)] });
   }
 
+  /** One link of many, which are not used any more: a pattern that stands for several places. */
+  static group(what: string, members: readonly Link[]): Link {
+    const undos = members.flatMap((member) => member.#undo ?? []);
+    return new Link({
+      what,
+      links: members.flatMap((member) => member.#links),
+      kept: members.flatMap((member) => member.#kept),
+      undo: undos.length === 0 ? undefined : () => undoAll(undos),
+    });
+  }
+
   /** The BPF link's file descriptor; undefined if this kernel attached in another way. */
   get fd(): number | undefined {
     return this.#closed ? undefined : this.#links[0]?.number;
@@ -146,4 +157,17 @@ export class Link implements Disposable {
     }
     return link.number;
   }
+}
+
+/** Runs all of them, also when one throws; then throws the first error. */
+function undoAll(undos: readonly (() => void)[]): void {
+  const errors: unknown[] = [];
+  for (const undo of undos) {
+    try {
+      undo();
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw errors[0];
 }

@@ -12,6 +12,9 @@ import { tryKernelBtf } from "../kernel/btf.ts";
 import { matchFunctions, withElf } from "../kernel/elf_symbols.ts";
 import { readPmu } from "../kernel/pmu.ts";
 import { openTracefs } from "../kernel/tracefs.ts";
+import { parseUsdtArguments } from "../kernel/usdt_args.ts";
+import { usdtNotes } from "../kernel/usdt_notes.ts";
+import { arch } from "../syscall/libc.ts";
 import { COMMON_BYTES, parseTracepointFormat } from "../kernel/tracepoint_format.ts";
 import { globToRegExp } from "./glob.ts";
 
@@ -48,12 +51,12 @@ const LISTERS: Readonly<Record<string, Lister>> = {
 };
 
 /** Kinds that are listed by file and not by what the kernel has. */
-const FILE_KINDS = ["uprobe", "uretprobe"];
+const FILE_KINDS = ["uprobe", "uretprobe", "usdt"];
 
 /**
  * Lists what a pattern stands for. The part before the first colon is a kind (or a pattern of kinds), the rest a name
  * in which `*` and `?` are wildcards: `tracepoint:syscalls:sys_enter_*`, `*:*exec*`, `uprobe:/bin/bash:read*`.
- * Kinds: tracepoint, raw_tp, tp_btf, kprobe, kretprobe, fentry, fexit, lsm, iter, uprobe, uretprobe.
+ * Kinds: tracepoint, raw_tp, tp_btf, kprobe, kretprobe, fentry, fexit, lsm, iter, uprobe, uretprobe, usdt.
  *
  * An empty list means that nothing fits, or that the kernel was built without that kind.
  *
@@ -72,6 +75,7 @@ export function probes(pattern: string): Probe[] {
   const colon = pattern.indexOf(":");
   const kind = colon < 0 ? "*" : pattern.slice(0, colon);
   const name = colon < 0 ? `*${pattern}*` : pattern.slice(colon + 1);
+  if (kind === "usdt") return listStaticProbes(name);
   if (FILE_KINDS.includes(kind)) return listFileFunctions(kind, name);
   const kinds = Object.keys(LISTERS).filter((k) => globToRegExp(kind).test(k));
   if (kinds.length === 0) throw new NotFoundError("probe kind", kind, [...Object.keys(LISTERS), ...FILE_KINDS]);
@@ -97,7 +101,12 @@ function listTracepoints(pattern: RegExp, kind: string, glob: string): Probe[] {
 function tracepointArguments(category: string, event: string): Signature {
   using tracefs = openTracefs();
   const { fields } = parseTracepointFormat(tracefs.format(category, event), category);
-  const own = fields.filter((field) => field.offset >= COMMON_BYTES && field.name !== "__syscall_nr");
+  // Newer kernels (7.3 at the latest) add copies of strings to system calls (`__filename_val`), but only to what ftrace
+  // records: a program's context is `struct syscall_tp_t` and ends with the arguments.
+  const isCall = category === "syscalls";
+  const own = fields.filter((field) =>
+    field.offset >= COMMON_BYTES && field.name !== "__syscall_nr" && !(isCall && field.dynamic !== "none")
+  );
   return { arguments: own.map(({ name, type }) => ({ name, type })), returns: undefined };
 }
 
@@ -172,6 +181,26 @@ function listFileFunctions(kind: string, target: string): Probe[] {
   const pattern = globToRegExp(colon < 0 ? "*" : target.slice(colon + 1));
   const names = withElf(findBinary(file), (elf) => matchFunctions(elf, pattern).map((f) => f.name));
   return [...new Set(names)].sort().map((name) => new LazyProbe(`${kind}:${file}:${name}`, () => NOTHING_KNOWN));
+}
+
+/** `PATH:PROVIDER:NAME`, or `PATH:*` for all of a file; a path may not have a colon. */
+function listStaticProbes(target: string): Probe[] {
+  const [file = "", provider = "*", name = "*"] = target.split(":");
+  const pattern = globToRegExp(`${provider}:${name}`);
+  const places = new Map(
+    withElf(findBinary(file), usdtNotes).map((note) => [`${note.provider}:${note.name}`, note.args]),
+  );
+  return [...places].filter(([probe]) => pattern.test(probe)).sort(([a], [b]) => (a < b ? -1 : 1)).map((
+    [probe, args],
+  ) => new LazyProbe(`usdt:${file}:${probe}`, () => ({ arguments: staticArguments(args), returns: undefined })));
+}
+
+/** Notes have sizes and signs, but neither names nor types. */
+function staticArguments(args: string): ProbeArgument[] {
+  return parseUsdtArguments(args, arch()).map(({ size, signed }, i) => ({
+    name: `arg${i}`,
+    type: `__${signed ? "s" : "u"}${size * 8}`,
+  }));
 }
 
 function fromBtf(kind: number, make: (btf: Btf, id: number, name: string) => Probe | undefined): Probe[] {

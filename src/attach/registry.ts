@@ -22,9 +22,10 @@ import { netkit, tcx } from "./tcx.ts";
 import { freplace, trace } from "./trace.ts";
 import { tracepoint } from "./tracepoint.ts";
 import type { AttachableProgram, Attacher, AttachOptions } from "./types.ts";
-import { lwt, structOps, traceMulti, usdt } from "./unwritten.ts";
+import { lwt, structOps, traceMulti } from "./unwritten.ts";
 import { uprobe } from "./uprobe.ts";
 import { uprobeMulti } from "./uprobe_multi.ts";
+import { usdt } from "./usdt.ts";
 import { xdp } from "./xdp.ts";
 
 /** Every kind that attaches. */

@@ -2,9 +2,24 @@
  * What attaching takes: a program as `load` gives it, the parsed target of its section name, and options. Types only.
  * Every hook's options are plain objects; what the section name already says may be left out of them.
  */
+import type { Btf } from "../btf/btf.ts";
 import type { SectionTarget } from "../object/section_name.ts";
 import type { SectionDef } from "../object/sections.ts";
+import type { MapSpec } from "../object/spec.ts";
+import type { Fd } from "../syscall/fd.ts";
 import type { Link } from "./link.ts";
+
+/** A map of the object that a program is part of. */
+export interface ObjectMap {
+  readonly spec: MapSpec;
+  readonly fd: Fd;
+}
+
+/** What attaching may need of the object that a program is part of: USDT keeps places of arguments in its maps. */
+export interface ProgramObject {
+  readonly btf: Btf | undefined;
+  map(name: string): ObjectMap | undefined;
+}
 
 /** A loaded program, as far as attaching needs it. */
 export interface AttachableProgram {
@@ -23,6 +38,8 @@ export interface AttachableProgram {
   readonly target: string;
   /** BTF id of what it attaches to, for fentry and kin; 0 otherwise. */
   readonly attachBtfId: number;
+  /** Undefined for programs that were loaded alone. */
+  readonly object?: ProgramObject | undefined;
 }
 
 /** A 64-bit number that the program reads with `bpf_get_attach_cookie`. */
@@ -106,6 +123,18 @@ export interface UprobeMultiOptions {
   retprobe?: boolean;
   /** At entry and return (6.13). */
   session?: boolean;
+}
+
+/** usdt. `*` and `?` match as in file names. */
+export interface UsdtOptions {
+  /** A path, or the name of a library or command, searched for among the files of the process if `pid` is given. */
+  path?: string;
+  provider?: string;
+  name?: string;
+  /** Only in this process; 0: this one. */
+  pid?: number;
+  /** What `bpf_usdt_cookie()` returns. */
+  cookie?: Cookie;
 }
 
 /** tracepoint. */
@@ -271,6 +300,7 @@ export type AttachOptions =
     | KprobeMultiOptions
     | UprobeOptions
     | UprobeMultiOptions
+    | UsdtOptions
     | TracepointOptions
     | RawTracepointOptions
     | TraceOptions

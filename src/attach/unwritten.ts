@@ -14,7 +14,6 @@ function unwritten(feature: string, hint: string): Attacher<NoOptions> {
   };
 }
 
-export const usdt: Attacher<NoOptions> = unwritten("USDT probes", "a uprobe at the probe's offset works");
 export const traceMulti: Attacher<NoOptions> = unwritten("fentry.multi and kin", "attach fentry programs one by one");
 export const lwt: Attacher<NoOptions> = unwritten(
   "programs of routes",

@@ -17,7 +17,7 @@ import { attachPerfEvents } from "./perf_link.ts";
 import type { AttachableProgram, Attacher, UprobeOptions } from "./types.ts";
 
 /** Where a uprobe goes. */
-interface Site {
+export interface UprobeSite {
   readonly path: string;
   /** From the start of the file. */
   readonly offset: number;
@@ -44,7 +44,7 @@ export const uprobe: Attacher<UprobeOptions> = {
     const place = symbol === undefined
       ? `0x${added.toString(16)}`
       : `${symbol}${added === 0 ? "" : `+0x${added.toString(16)}`}`;
-    return attachSite(prog, {
+    return attachUprobeAt(prog, {
       path,
       offset: start + added,
       retprobe,
@@ -55,7 +55,12 @@ export const uprobe: Attacher<UprobeOptions> = {
   },
 };
 
-function attachSite(prog: AttachableProgram, site: Site, options: UprobeOptions): Link {
+/** One uprobe. Throws `SyscallError` and `NotSupportedError`. */
+export function attachUprobeAt(
+  prog: AttachableProgram,
+  site: UprobeSite,
+  options: Pick<UprobeOptions, "mode" | "cookie">,
+): Link {
   const { mode = "auto", cookie } = options;
   const unit = mode === "legacy" ? undefined : readPmu("uprobe");
   if (unit !== undefined) return attachPerfEvents(prog, [openUnit(unit, site)], { what: site.what, cookie, mode });
@@ -69,7 +74,7 @@ function perfTarget(pid: number | undefined): { pid: number; cpu: number } {
   return pid === undefined ? { pid: -1, cpu: 0 } : { pid, cpu: -1 };
 }
 
-function openUnit(unit: Pmu, site: Site): Fd {
+function openUnit(unit: Pmu, site: UprobeSite): Fd {
   if (site.refCtrOffset !== 0 && unit.refCtrShift === undefined) {
     throw new NotSupportedError("a uprobe with a reference counter", { since: "4.20" });
   }
@@ -82,7 +87,7 @@ function openUnit(unit: Pmu, site: Site): Fd {
   );
 }
 
-function openLegacy(site: Site): [event: Fd, undo: () => void] {
+function openLegacy(site: UprobeSite): [event: Fd, undo: () => void] {
   const name = probeName(site.path.replace(/^.*\//, ""), site.offset);
   const counter = site.refCtrOffset === 0 ? "" : `(0x${site.refCtrOffset.toString(16)})`;
   const definition = `${site.path}:0x${site.offset.toString(16)}${counter}`;

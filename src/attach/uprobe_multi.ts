@@ -10,7 +10,7 @@ import { getpid } from "../syscall/process.ts";
 import { createLink, missing } from "./attempt.ts";
 import { globToRegExp } from "./glob.ts";
 import { Link } from "./link.ts";
-import type { AttachableProgram, Attacher, UprobeMultiOptions } from "./types.ts";
+import type { AttachableProgram, Attacher, Cookie, UprobeMultiOptions } from "./types.ts";
 
 export const uprobeMulti: Attacher<UprobeMultiOptions> = {
   options: ["path", "pattern", "symbols", "offsets", "refCtrOffsets", "cookies", "pid", "retprobe", "session"],
@@ -26,25 +26,49 @@ export const uprobeMulti: Attacher<UprobeMultiOptions> = {
     }
     const session = options.session ?? (prog.def !== undefined && isSessionSection(prog.def));
     const retprobe = options.retprobe ?? (prog.def !== undefined && isReturnSection(prog.def));
-    const what = `${offsets.length} places in "${path}"`;
-    using scope = arena().scope();
-    const link = createLink(prog, what, {
-      attach_type: session ? BPF_TRACE_UPROBE_SESSION : BPF_TRACE_UPROBE_MULTI,
-      "uprobe_multi.path": path,
-      "uprobe_multi.offsets": scope.u64s(offsets),
-      "uprobe_multi.ref_ctr_offsets": scope.u64s(refCtrOffsets ?? []),
-      "uprobe_multi.cookies": scope.u64s(cookies ?? []),
-      "uprobe_multi.cnt": offsets.length,
-      "uprobe_multi.flags": retprobe ? BPF_F_UPROBE_MULTI_RETURN : 0,
-      // 0 means any process to the kernel, this one to people who know perf_event_open(2).
-      "uprobe_multi.pid": options.pid === 0 ? getpid() : options.pid,
-    }, (errno) => {
-      if (errno !== EINVAL) return undefined;
-      return session ? "uprobe.session needs Linux 6.13" : "uprobe.multi needs Linux 6.6";
+    return linkUprobes(prog, `${offsets.length} places in "${path}"`, {
+      path,
+      offsets,
+      refCtrOffsets,
+      cookies,
+      pid: options.pid,
+      retprobe,
+      session,
     });
-    return new Link({ what, links: [link] });
   },
 };
+
+/** What one link of many uprobes takes. Lists are empty or as long as `offsets`. */
+export interface UprobeList {
+  readonly path: string;
+  readonly offsets: readonly number[];
+  readonly refCtrOffsets?: readonly number[] | undefined;
+  readonly cookies?: readonly Cookie[] | undefined;
+  readonly pid?: number | undefined;
+  readonly retprobe?: boolean;
+  readonly session?: boolean;
+}
+
+/** Makes the link. Throws `SyscallError`. */
+export function linkUprobes(prog: AttachableProgram, what: string, list: UprobeList): Link {
+  const { path, offsets, refCtrOffsets = [], cookies = [], pid, retprobe = false, session = false } = list;
+  using scope = arena().scope();
+  const link = createLink(prog, what, {
+    attach_type: session ? BPF_TRACE_UPROBE_SESSION : BPF_TRACE_UPROBE_MULTI,
+    "uprobe_multi.path": path,
+    "uprobe_multi.offsets": scope.u64s(offsets),
+    "uprobe_multi.ref_ctr_offsets": refCtrOffsets.length === 0 ? 0 : scope.u64s(refCtrOffsets),
+    "uprobe_multi.cookies": cookies.length === 0 ? 0 : scope.u64s(cookies),
+    "uprobe_multi.cnt": offsets.length,
+    "uprobe_multi.flags": retprobe ? BPF_F_UPROBE_MULTI_RETURN : 0,
+    // 0 means any process to the kernel, this one to people who know perf_event_open(2).
+    "uprobe_multi.pid": pid === 0 ? getpid() : pid,
+  }, (errno) => {
+    if (errno !== EINVAL) return undefined;
+    return session ? "uprobe.session needs Linux 6.13" : "uprobe.multi needs Linux 6.6";
+  });
+  return new Link({ what, links: [link] });
+}
 
 function findOffsets(
   prog: AttachableProgram,

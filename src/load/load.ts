@@ -23,6 +23,7 @@ import { mapUpdate } from "../syscall/bpf_map.ts";
 import { btfLoad } from "../syscall/bpf_prog.ts";
 import type { Fd } from "../syscall/fd.ts";
 import { readFile } from "../syscall/files.ts";
+import { withToken } from "../syscall/token.ts";
 import { raiseMemlock } from "../syscall/process.ts";
 import { Cleanup } from "./cleanup.ts";
 import { arenaDataOffset, createMaps, slotKey } from "./create_maps.ts";
@@ -44,6 +45,7 @@ import {
   type StructOpsUse,
   structOpsUses,
 } from "./struct_ops.ts";
+import { openToken } from "./token.ts";
 import type { MarkerNames } from "./verifier_log.ts";
 
 /**
@@ -55,6 +57,11 @@ import type { MarkerNames } from "./verifier_log.ts";
  * @throws {NotSupportedError} if this kernel lacks what the object needs
  */
 export function loadObject(spec: ObjectSpec, options: LoadOptions = {}): LoadedObject {
+  using token = openToken(options.token);
+  return withToken(token?.number, () => loadSteps(spec, options));
+}
+
+function loadSteps(spec: ObjectSpec, options: LoadOptions): LoadedObject {
   checkLoadable(spec);
   checkOptionNames(spec, options);
   using cleanup = new Cleanup();
@@ -94,6 +101,7 @@ export function loadObject(spec: ObjectSpec, options: LoadOptions = {}): LoadedO
         logLevel: options.logLevel ?? 0,
         names: markerNames(spec, code, core),
         structOps: uses.get(program.name),
+        object: { btf: spec.btf, map: (name) => maps.get(name) },
         cleanup: temporary,
       })),
     );

@@ -17,7 +17,7 @@ import { type AttachTarget, findAttachTarget } from "./attach_target.ts";
 import type { Cleanup } from "./cleanup.ts";
 import { kernelName } from "./map.ts";
 import type { ProgramOptions } from "./options.ts";
-import { LoadedProgram } from "./program.ts";
+import { LoadedProgram, type ProgramObject } from "./program.ts";
 import { explainLog, loadWithLog, type MarkerNames } from "./verifier_log.ts";
 
 /** What loading one program needs besides its code. */
@@ -31,6 +31,7 @@ export interface ProgramContext {
   names: MarkerNames;
   /** struct_ops programs: BTF id of the kernel's struct and index of the member. */
   structOps: { typeId: number; member: number; btfObjFd: number | undefined } | undefined;
+  object: ProgramObject;
   /** Holds descriptors until everything is loaded. */
   cleanup: Cleanup;
 }
@@ -81,6 +82,7 @@ export function loadProgram(program: ProgramSpec, code: RelocatedProgram, contex
     target,
     log,
     insns: code.insns,
+    object: context.object,
   });
 }
 
@@ -151,7 +153,7 @@ function loadVerified(program: ProgramSpec, attr: ProgLoadAttr, context: Program
   // Without a log the verifier is faster, so programs that load never write one; those that do not load again.
   const result = loadWithLog(attr, level || 1);
   if (result.fd !== undefined) return { fd: result.fd, log: result.log };
-  const { log, summary, hint } = explainLog(result.log, result.errno, context.names);
+  const { log, summary, hint } = explainLog(result.log, result.errno, context.names, attr.prog_type);
   const text = summary.trim() === "" ? "" : `\n${summary.replace(/^/gm, "  ")}`;
   throw new VerifierError(
     `Cannot load program "${program.name}": bpf(BPF_PROG_LOAD): ${errnoName(result.errno)}${text}`,

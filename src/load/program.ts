@@ -1,5 +1,7 @@
 /** A loaded program: its descriptor, what it is, and what the verifier said. Attaching takes it as it is. */
+import type { Btf } from "../btf/btf.ts";
 import type { AttachTarget } from "./attach_target.ts";
+import type { LoadedMap } from "./map.ts";
 import type { ProgramSpec } from "../object/spec.ts";
 import type { SectionDef } from "../object/sections.ts";
 import { type ProgInfo, progInfo } from "../syscall/bpf_object.ts";
@@ -16,6 +18,13 @@ export interface LoadedProgramInit {
   target: AttachTarget;
   log: string;
   insns: Uint8Array;
+  object: ProgramObject;
+}
+
+/** The object that a program is part of, as attaching sees it. */
+export interface ProgramObject {
+  readonly btf: Btf | undefined;
+  map(name: string): LoadedMap | undefined;
 }
 
 /** A program in the kernel. */
@@ -31,6 +40,8 @@ export class LoadedProgram implements Disposable {
   readonly verifierLog: string;
   /** The instructions as they were handed to the kernel, subprograms included. */
   readonly insns: Uint8Array;
+  /** Maps and types of the object it is part of. */
+  readonly object: ProgramObject;
   readonly #fd: Fd;
   #id: number | undefined;
   #pinPath: string | undefined;
@@ -42,6 +53,7 @@ export class LoadedProgram implements Disposable {
     this.attachBtfId = init.target.attachBtfId;
     this.verifierLog = init.log;
     this.insns = init.insns;
+    this.object = init.object;
     this.#fd = init.fd;
   }
 

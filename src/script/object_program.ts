@@ -60,6 +60,11 @@ export class Program implements AttachableProgram {
     return this.loaded.attachBtfId;
   }
 
+  /** Maps and types of the object, which static probes need. */
+  get object(): LoadedProgram["object"] {
+    return this.loaded.object;
+  }
+
   /** What the verifier wrote, if the option `logLevel` asked for it. */
   get verifierLog(): string {
     return this.loaded.verifierLog;
