@@ -1,25 +1,38 @@
 /** Examples about files and block devices, against provoked events. */
-import { assert, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { kernelTest, skippedTest } from "../support/harness.ts";
-import { interruptExample, shell, startExample, Waiting } from "./support.ts";
+import { ROOT, Script } from "../support/script.ts";
+import { interruptExample, LOST, shell, startExample, Waiting } from "./support.ts";
 
 kernelTest("opensnoop prints opens with their result and path", { needs: ["tracefs"] }, async () => {
   using script = await startExample("opensnoop", /PATH/);
   const missing = `/tmp/waggle-missing-${script.pid}`;
   await shell(`cat ${missing} /proc/self/stat`);
-  await script.until(new RegExp(`cat +-2 ${missing}\\n`));
-  await script.until(/cat +\d+ \/proc\/self\/stat\n/);
-  await interruptExample(script);
+  await script.until(new RegExp(`cat +-1 +2 ${missing}\\n`));
+  await script.until(/cat +\d+ +0 \/proc\/self\/stat\n/);
+  await interruptExample(script, LOST);
 });
 
-kernelTest("opensnoop with a PID prints only its opens", { needs: ["tracefs"] }, async () => {
+kernelTest("opensnoop -x -j -n -d prints failed opens as JSON and stops by itself", { needs: ["tracefs"] }, async () => {
+  using script = new Script(`${ROOT}examples/opensnoop.ts`, ["-x", "-j", "-n", "cat", "-d", "8"]);
+  const missing = `/tmp/waggle-missing-${script.pid}`;
+  const provoke = setInterval(() => void shell(`cat ${missing} /proc/self/stat`), 300);
+  const { code, stdout } = await script.end();
+  clearInterval(provoke);
+  assertEquals(code, 0);
+  const events = stdout.trim().split("\n").map((line) => JSON.parse(line) as { ret: number; comm: string; path: string });
+  assert(events.some((e) => e.path === missing && e.ret === -2), stdout);
+  assert(events.every((e) => e.ret < 0 && e.comm === "cat"), stdout);
+});
+
+kernelTest("opensnoop -p prints only its opens", { needs: ["tracefs"] }, async () => {
   using one = new Waiting("cat /proc/self/status; exec cat /proc/self/limits /proc/self/io");
-  using script = await startExample("opensnoop", /PATH/, [String(one.pid)]);
+  using script = await startExample("opensnoop", /PATH/, ["-p", String(one.pid)]);
   await shell("cat /proc/self/stat");
   one.go();
   await script.until(/\/proc\/self\/io/);
-  const { stdout } = await interruptExample(script);
+  const { stdout } = await interruptExample(script, LOST);
   assert(!stdout.includes("/proc/self/stat"), stdout);
   for (const line of stdout.trim().split("\n").slice(1)) assertMatch(line, new RegExp(`^${one.pid} `));
 });

@@ -1,7 +1,7 @@
 /** Runs an example, provokes what it traces, and ends it as a user would: with Ctrl-C. */
 import { execFile, spawn } from "node:child_process";
 import { promisify } from "node:util";
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { ROOT, Script, type ScriptResult } from "../support/script.ts";
 
 /** Starts an example and waits until it says that it is attached. */
@@ -16,13 +16,17 @@ export async function startExample(name: string, ready: RegExp, args: readonly s
   }
 }
 
-/** Ctrl-C; the example must end by itself, in good order. */
-export async function interruptExample(script: Script): Promise<ScriptResult> {
+/** Ctrl-C; the example must end by itself, in good order, with nothing but `stderr` on its standard error. */
+export async function interruptExample(script: Script, stderr: RegExp = /^$/): Promise<ScriptResult> {
   script.kill("SIGINT");
   const result = await script.end();
-  assertEquals([result.code, result.stderr], [0, ""]);
+  assertEquals(result.code, 0, result.stderr);
+  assertMatch(result.stderr, stderr);
   return result;
 }
+
+/** The last line of examples that count what found no room. */
+export const LOST = /^(no events lost|\d+ events lost: the ring buffer was full)\n$/;
 
 /** Runs a shell command; resolves to what it printed, also when it fails. */
 export async function shell(command: string): Promise<string> {
