@@ -24,6 +24,11 @@ export interface LoadOptions {
   logLevel?: number | undefined;
   /** Types to relocate against instead of the running kernel's: a file (raw BTF or ELF), its bytes, or parsed BTF. */
   targetBtf?: string | Uint8Array | Btf | undefined;
+  /**
+   * The BPF token to load with (Linux 6.9), for processes in a user namespace: the path of a bpf file system that
+   * delegates rights to it, or an open token. Left out, such processes try /sys/fs/bpf; false: no token.
+   */
+  token?: string | FdLike | false | undefined;
   /** Configuration values that win over the kernel's own: `{ CONFIG_HZ: 250, CONFIG_X: "y" }`. */
   kconfig?: Readonly<Record<string, string | number | boolean | bigint>> | undefined;
 }

@@ -2,14 +2,12 @@
  * The verifier's log: fetched with a growing buffer, cut down to the lines that say why, and explained: markers that
  * relocation planted become the name of the type, map or function that is missing; known complaints get a hint.
  */
-import { EACCES, EPERM } from "../abi/errno.gen.ts";
 import { kernelVersion } from "../kernel/version.ts";
 import { CORE_POISON } from "../object/core_apply.ts";
 import { KFUNC_POISON, MAP_POISON } from "../object/relocate.ts";
 import type { LoadResult, ProgLoadAttr } from "../syscall/bpf_prog.ts";
 import { progLoadWithLog } from "../syscall/bpf_prog.ts";
-import { hasCapability } from "../syscall/capabilities.ts";
-import { tryReadText } from "../syscall/files.ts";
+import { privilegeHint } from "./privileges.ts";
 import { hintsForLog } from "./verifier_hints.ts";
 
 const FIRST_SIZE = 1 << 18;
@@ -43,15 +41,16 @@ export interface ExplainedLog {
   hint: string | undefined;
 }
 
-/** Reads a log. `errno` is that of the failed load. */
-export function explainLog(raw: string, errno: number, names: MarkerNames): ExplainedLog {
+/** Reads a log. `errno` is that of the failed load, `type` the program's. */
+export function explainLog(raw: string, errno: number, names: MarkerNames, type = 0): ExplainedLog {
   const found: string[] = [];
   const lines = raw.replace(/\n+$/, "").split("\n");
   const explained = explainMarkers(lines, names, found);
   const log = explained.join("\n");
   const { trace, report } = splitReport(explained);
-  const known = found[0] ?? hintsForLog(trace.join("\n")) ?? suggestion(report);
-  return { log, summary: summarize(explained), hint: known ?? privilegeHint(errno, raw) };
+  const privilege = privilegeHint(errno, raw, type);
+  const known = found[0] ?? privilege ?? hintsForLog(trace.join("\n")) ?? suggestion(report);
+  return { log, summary: summarize(explained), hint: known };
 }
 
 /** Since Linux 7.3 a report in words follows the trace. */
@@ -137,19 +136,4 @@ export function summarize(lines: readonly string[]): string {
   }
   const omitted = start > 0 ? [`(${start} lines before; the error's log has all)`] : [];
   return [...omitted, ...trace.slice(start, end), ...report.slice(0, 1), ...reportPart(report, "Reason:")].join("\n");
-}
-
-/** EPERM without a log never comes from the verifier. */
-function privilegeHint(errno: number, log: string): string | undefined {
-  if ((errno !== EPERM && errno !== EACCES) || log.trim() !== "") return undefined;
-  if (!hasCapability("CAP_BPF")) {
-    return "loading programs needs CAP_BPF (before Linux 5.8 CAP_SYS_ADMIN): run as root, or with sudo";
-  }
-  if (!hasCapability("CAP_PERFMON")) return "tracing programs need CAP_PERFMON: run as root, or with sudo";
-  if (!hasCapability("CAP_NET_ADMIN")) return "networking programs need CAP_NET_ADMIN: run as root, or with sudo";
-  const lockdown = /\[(\w+)\]/.exec(tryReadText("/sys/kernel/security/lockdown") ?? "")?.[1];
-  if (lockdown !== undefined && lockdown !== "none") {
-    return `the process has all capabilities; kernel lockdown is "${lockdown}", which can refuse programs that need a trampoline (fentry, fexit, lsm) or write memory`;
-  }
-  return "the process has all capabilities: a security module or seccomp refuses it, or before Linux 5.11 the locked memory limit is too low (ulimit -l)";
 }

@@ -12,6 +12,7 @@ import { check } from "./libc.ts";
 import { arena, type Block, type Scope } from "./memory.ts";
 import { raiseMemlock } from "./process.ts";
 import { type Runtime, runtime } from "./runtime/mod.ts";
+import { withTokenFields } from "./token.ts";
 
 /** Command name → number. */
 export const BPF_COMMANDS: Readonly<Record<string, number>> = Object.fromEntries(
@@ -72,7 +73,7 @@ export interface PreparedAttr extends Block {
 export function prepareAttr<C extends BpfCommand>(scope: Scope, command: C, input: BpfInput<C>): PreparedAttr {
   const block = scope.alloc(BPF_ATTR_SIZE);
   const fields: Fields = BPF_ATTR[command];
-  const used = writeStruct(block.view, 0, fields, resolvePointers(scope, fields, input));
+  const used = writeStruct(block.view, 0, fields, resolvePointers(scope, fields, withTokenFields(command, input)));
   return { ...block, used };
 }
 

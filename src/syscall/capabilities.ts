@@ -2,6 +2,7 @@
  * Which privileges the process has, read with capget(2), and what to say when one is missing. Nothing here throws: it
  * runs while an error is being reported.
  */
+import { AT_FDCWD } from "../abi/defines.ts";
 import { SYSCALLS } from "../abi/arch.ts";
 import { runtime } from "./runtime/mod.ts";
 
@@ -45,6 +46,27 @@ export function effectiveCapabilities(): bigint | undefined {
   }
 }
 
+/** The inode of the first user namespace (PROC_USER_INIT_INO of include/linux/proc_ns.h). */
+const FIRST_USER_NAMESPACE = "user:[4026531837]";
+
+/** Whether the process is in a user namespace of its own, whose capabilities count for nothing in bpf(2). */
+export function inUserNamespace(): boolean {
+  const rt = runtime();
+  const nr = SYSCALLS[rt.arch];
+  const page = rt.syscall64(nr.mmap, 0, PAGE, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
+  if (page < 0) return false;
+  try {
+    const bytes = new Uint8Array(rt.view(page, PAGE));
+    bytes.set(new TextEncoder().encode("/proc/self/ns/user\0"));
+    const target = 64;
+    const length = rt.syscall(nr.readlinkat, AT_FDCWD, page, page + target, 64);
+    if (length < 0) return false;
+    return new TextDecoder().decode(bytes.slice(target, target + length)) !== FIRST_USER_NAMESPACE;
+  } finally {
+    rt.syscall(nr.munmap, page, PAGE);
+  }
+}
+
 /**
  * Whether the process has a capability in effect. CAP_SYS_ADMIN stands in for CAP_BPF and CAP_PERFMON, as it does in
  * the kernel, and did alone before Linux 5.8.
@@ -61,6 +83,9 @@ export function privilegeHint(name: CapabilityName, what: string): string | unde
   const set = effectiveCapabilities();
   if (set === undefined) return undefined;
   if (!hasCapability(name)) return `${what} needs ${name}: run as root, or with sudo`;
+  if (inUserNamespace()) {
+    return `the process is in a user namespace, where ${what} needs more than ${name}: a BPF token (Linux 6.9), or ${name} outside`;
+  }
   if (name === "CAP_BPF") {
     return "the process has CAP_BPF, so a security module, lockdown or seccomp refused it, or the program's type needs CAP_NET_ADMIN or CAP_PERFMON";
   }

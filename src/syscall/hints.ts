@@ -28,6 +28,11 @@ interface HintRow {
 }
 
 const HINTS: readonly HintRow[] = [
+  {
+    call: /^bpf\(BPF_\w+_GET_(NEXT_ID|FD_BY_ID)\)|^bpf\(BPF_(ENABLE_STATS|TASK_FD_QUERY)\)/,
+    errno: [EPERM],
+    hint: () => privilegeHint("CAP_SYS_ADMIN", "looking at BPF objects of the system"),
+  },
   { call: /^bpf\b/, errno: [EPERM, EACCES], hint: () => privilegeHint("CAP_BPF", "BPF") },
   { call: /^perf_event_open/, errno: [EPERM, EACCES], hint: () => privilegeHint("CAP_PERFMON", "perf events") },
   {

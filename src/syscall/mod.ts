@@ -9,3 +9,4 @@ export * from "./bpffs.ts";
 export * from "./command_line.ts";
 export { Fd, openFdCount } from "./fd.ts";
 export { arena, Mapping } from "./memory.ts";
+export { withToken } from "./token.ts";
