@@ -48,7 +48,16 @@ function ofLength(length: number, data: Uint8Array): Uint8Array | undefined {
   return data.length === length ? data : undefined;
 }
 
-/** The text of an IPv4 address that the kernel keeps as a number in network byte order. */
+/**
+ * The text of an IPv4 address that the kernel keeps as a number in network byte order.
+ *
+ * @example
+ * ```ts
+ * import { ipv4Text } from "@waggle/waggle";
+ *
+ * const text = ipv4Text(0x0100007f); // "127.0.0.1"
+ * ```
+ */
 export function ipv4Text(address: number): string {
   return [0, 8, 16, 24].map((shift) => address >>> shift & 0xff).join(".");
 }

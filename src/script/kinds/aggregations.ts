@@ -61,7 +61,16 @@ export function counter<const K extends Schema | undefined = undefined>(
   return define("counter", key, options);
 }
 
-/** The sum of the values added, as a signed 64-bit number. */
+/**
+ * The sum of the values added, as a signed 64-bit number.
+ *
+ * @example
+ * ```ts
+ * import { sum, u32 } from "@waggle/waggle";
+ *
+ * const bytesByProcess = sum(u32);
+ * ```
+ */
 export function sum<const K extends Schema | undefined = undefined>(
   key?: K,
   options?: MapOptions,
@@ -69,7 +78,16 @@ export function sum<const K extends Schema | undefined = undefined>(
   return define("sum", key, options);
 }
 
-/** The smallest value added, as a signed 64-bit number. */
+/**
+ * The smallest value added, as a signed 64-bit number.
+ *
+ * @example
+ * ```ts
+ * import { min, u32 } from "@waggle/waggle";
+ *
+ * const fastest = min(u32);
+ * ```
+ */
 export function min<const K extends Schema | undefined = undefined>(
   key?: K,
   options?: MapOptions,
@@ -77,7 +95,16 @@ export function min<const K extends Schema | undefined = undefined>(
   return define("min", key, options);
 }
 
-/** The largest value added, as a signed 64-bit number. */
+/**
+ * The largest value added, as a signed 64-bit number.
+ *
+ * @example
+ * ```ts
+ * import { max, u32 } from "@waggle/waggle";
+ *
+ * const slowest = max(u32);
+ * ```
+ */
 export function max<const K extends Schema | undefined = undefined>(
   key?: K,
   options?: MapOptions,
@@ -85,7 +112,16 @@ export function max<const K extends Schema | undefined = undefined>(
   return define("max", key, options);
 }
 
-/** Count and sum of the values added: their average. */
+/**
+ * Count and sum of the values added: their average.
+ *
+ * @example
+ * ```ts
+ * import { avg, u32 } from "@waggle/waggle";
+ *
+ * const averageSize = avg(u32);
+ * ```
+ */
 export function avg<const K extends Schema | undefined = undefined>(
   key?: K,
   options?: MapOptions,
@@ -93,7 +129,16 @@ export function avg<const K extends Schema | undefined = undefined>(
   return define("avg", key, options);
 }
 
-/** Count, sum, average, smallest and largest of the values added. */
+/**
+ * Count, sum, average, smallest and largest of the values added.
+ *
+ * @example
+ * ```ts
+ * import { bool, stats, u8 } from "@waggle/waggle";
+ *
+ * const traffic = stats({ outgoing: bool, protocol: u8 });
+ * ```
+ */
 export function stats<const K extends Schema | undefined = undefined>(
   key?: K,
   options?: MapOptions,
@@ -118,7 +163,16 @@ export function histogram<const K extends Schema | undefined = undefined>(
   return define("histogram", key, options);
 }
 
-/** A histogram with buckets of `step` from `min` to `max`, one for less and one for more. At most 1000 buckets. */
+/**
+ * A histogram with buckets of `step` from `min` to `max`, one for less and one for more. At most 1000 buckets.
+ *
+ * @example
+ * ```ts
+ * import { linearHistogram } from "@waggle/waggle";
+ *
+ * const load = linearHistogram({ min: 0, max: 100, step: 10 });
+ * ```
+ */
 export function linearHistogram<const K extends Schema | undefined = undefined>(
   buckets: LinearBuckets,
   key?: K,
@@ -136,7 +190,16 @@ export function linearHistogram<const K extends Schema | undefined = undefined>(
   return define("linearHistogram", key, { ...options, linear: { min, max, step } });
 }
 
-/** The `rows` most frequent keys. Keys not seen for long give way to new ones when the map is full. */
+/**
+ * The `rows` most frequent keys. Keys not seen for long give way to new ones when the map is full.
+ *
+ * @example
+ * ```ts
+ * import { str, topK, u32 } from "@waggle/waggle";
+ *
+ * const busiest = topK({ pid: u32, comm: str(16) }, 10);
+ * ```
+ */
 export function topK<const K extends Schema>(
   key: K,
   rows: number,

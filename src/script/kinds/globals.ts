@@ -21,6 +21,13 @@ export function global<const S extends Schema>(schema: S, initial: Host<S>): Glo
 /**
  * A global that never changes: the verifier knows its value and removes what cannot run. Right for options from the
  * command line.
+ *
+ * @example
+ * ```ts
+ * import { constant, u32 } from "@waggle/waggle";
+ *
+ * const options = { target: constant(u32, 42) };
+ * ```
  */
 export function constant<const S extends Schema>(schema: S, value: Host<S>): GlobalKind<Host<S>, Kernel<S>> {
   return define(schema, value, true);

@@ -35,7 +35,16 @@ export function hash<const K extends Schema, const V extends Schema>(
   return defineMap("hash", { key: layoutOf(key), value: layoutOf(value) }, options);
 }
 
-/** A hash map that drops the entries used least recently when it is full. */
+/**
+ * A hash map that drops the entries used least recently when it is full.
+ *
+ * @example
+ * ```ts
+ * import { lruHash, u64 } from "@waggle/waggle";
+ *
+ * const recent = lruHash(u64, { at: u64 });
+ * ```
+ */
 export function lruHash<const K extends Schema, const V extends Schema>(
   key: K,
   value: V,
@@ -44,7 +53,16 @@ export function lruHash<const K extends Schema, const V extends Schema>(
   return defineMap("lru_hash", { key: layoutOf(key), value: layoutOf(value) }, options);
 }
 
-/** A hash map with one value per CPU: programs on different CPUs never wait for each other. */
+/**
+ * A hash map with one value per CPU: programs on different CPUs never wait for each other.
+ *
+ * @example
+ * ```ts
+ * import { percpuHash, u32, u64 } from "@waggle/waggle";
+ *
+ * const counts = percpuHash(u32, u64);
+ * ```
+ */
 export function percpuHash<const K extends Schema, const V extends Schema>(
   key: K,
   value: V,
@@ -53,7 +71,16 @@ export function percpuHash<const K extends Schema, const V extends Schema>(
   return defineMap("percpu_hash", { key: layoutOf(key), value: layoutOf(value) }, options);
 }
 
-/** A per-CPU hash map that drops the entries used least recently when it is full. */
+/**
+ * A per-CPU hash map that drops the entries used least recently when it is full.
+ *
+ * @example
+ * ```ts
+ * import { lruPercpuHash, u32, u64 } from "@waggle/waggle";
+ *
+ * const recent = lruPercpuHash(u32, u64);
+ * ```
+ */
 export function lruPercpuHash<const K extends Schema, const V extends Schema>(
   key: K,
   value: V,
@@ -65,13 +92,29 @@ export function lruPercpuHash<const K extends Schema, const V extends Schema>(
 /**
  * An array map of `entries` elements, zeroed at first. Called `arrayMap` because `array(schema, n)` is the layout of an
  * array inside a value.
+ *
+ * @example
+ * ```ts
+ * import { arrayMap, u32 } from "@waggle/waggle";
+ *
+ * const settings = arrayMap({ limit: u32, used: u32 }, 16);
+ * ```
  */
 export function arrayMap<const V extends Schema>(value: V, entries: number, options?: MapOptions): ArrayMap<V> {
   const maxEntries = checkEntries("array map", entries);
   return defineMap("array", { key: u32 as Layout<unknown>, value: layoutOf(value), maxEntries }, options);
 }
 
-/** An array map with one element per CPU at each index. */
+/**
+ * An array map with one element per CPU at each index.
+ *
+ * @example
+ * ```ts
+ * import { percpuArray, u64 } from "@waggle/waggle";
+ *
+ * const totals = percpuArray(u64, 4);
+ * ```
+ */
 export function percpuArray<const V extends Schema>(
   value: V,
   entries: number,
@@ -84,6 +127,13 @@ export function percpuArray<const V extends Schema>(
 /**
  * A longest-prefix-match trie. The key is a struct whose first field is the `u32` prefix length in bits; the rest is
  * compared bit by bit from its first byte, so addresses go in as they are on the wire.
+ *
+ * @example
+ * ```ts
+ * import { bytes, lpmTrie, u32 } from "@waggle/waggle";
+ *
+ * const routes = lpmTrie({ prefix: u32, address: bytes(4) }, u32);
+ * ```
  */
 export function lpmTrie<const K extends Schema, const V extends Schema>(
   key: K,

@@ -32,7 +32,16 @@ export type StorageMap<Owner extends string, V> = MapKindDefinition<
   HostStorage<Host<V>>
 >;
 
-/** Stack traces of kernel and user stacks: `stacks.kernel()` and `stacks.user()` give ids to use as keys. */
+/**
+ * Stack traces of kernel and user stacks: `stacks.kernel()` and `stacks.user()` give ids to use as keys.
+ *
+ * @example
+ * ```ts
+ * import { stackTraces } from "@waggle/waggle";
+ *
+ * const stacks = stackTraces();
+ * ```
+ */
 export function stackTraces(options?: MapOptions): StackTraceMap {
   return defineMap("stack_trace", { key: U32 }, options);
 }
@@ -56,7 +65,16 @@ export function progArray(
   return defineMap("prog_array", { key: U32, slots, maxEntries }, options);
 }
 
-/** Cgroups to test the current task against; the script puts descriptors of their directories in. */
+/**
+ * Cgroups to test the current task against; the script puts descriptors of their directories in.
+ *
+ * @example
+ * ```ts
+ * import { cgroupArray } from "@waggle/waggle";
+ *
+ * const wanted = cgroupArray(1);
+ * ```
+ */
 export function cgroupArray(
   entries: number,
   options?: MapOptions,
@@ -64,22 +82,58 @@ export function cgroupArray(
   return defineMap("cgroup_array", { key: U32, maxEntries: checkEntries("cgroupArray", entries) }, options);
 }
 
-/** A value for each task. Linux 5.11. */
+/**
+ * A value for each task. Linux 5.11.
+ *
+ * @example
+ * ```ts
+ * import { taskStorage, u64 } from "@waggle/waggle";
+ *
+ * const perThread = taskStorage({ started: u64 });
+ * ```
+ */
 export function taskStorage<const V extends Schema>(value: V, options?: MapOptions): StorageMap<"task_struct", V> {
   return storage("task_storage", value, options);
 }
 
-/** A value for each inode. Linux 5.10. */
+/**
+ * A value for each inode. Linux 5.10.
+ *
+ * @example
+ * ```ts
+ * import { inodeStorage, u64 } from "@waggle/waggle";
+ *
+ * const perFile = inodeStorage({ writes: u64 });
+ * ```
+ */
 export function inodeStorage<const V extends Schema>(value: V, options?: MapOptions): StorageMap<"inode", V> {
   return storage("inode_storage", value, options);
 }
 
-/** A value for each socket. Linux 5.2. */
+/**
+ * A value for each socket. Linux 5.2.
+ *
+ * @example
+ * ```ts
+ * import { skStorage, u64 } from "@waggle/waggle";
+ *
+ * const perSocket = skStorage({ opened: u64 });
+ * ```
+ */
 export function skStorage<const V extends Schema>(value: V, options?: MapOptions): StorageMap<"sock", V> {
   return storage("sk_storage", value, options);
 }
 
-/** A value for each cgroup. Linux 6.2. */
+/**
+ * A value for each cgroup. Linux 6.2.
+ *
+ * @example
+ * ```ts
+ * import { cgroupStorage, u64 } from "@waggle/waggle";
+ *
+ * const perCgroup = cgroupStorage({ packets: u64 });
+ * ```
+ */
 export function cgroupStorage<const V extends Schema>(value: V, options?: MapOptions): StorageMap<"cgroup", V> {
   return storage("cgrp_storage", value, options);
 }
@@ -92,7 +146,16 @@ function storage<V extends Schema>(
   return defineMap(kind, { key: I32, value: layoutOf(value), maxEntries: 0, flags: NO_PREALLOC }, options);
 }
 
-/** Network devices to redirect packets to, by index; `hashed` keys them by any number. */
+/**
+ * Network devices to redirect packets to, by index; `hashed` keys them by any number.
+ *
+ * @example
+ * ```ts
+ * import { deviceMap } from "@waggle/waggle";
+ *
+ * const ports = deviceMap(16);
+ * ```
+ */
 export function deviceMap(
   entries: number,
   options?: MapOptions & { hashed?: boolean },
@@ -101,22 +164,58 @@ export function deviceMap(
   return defineMap(kind, { key: U32, value: U32, maxEntries: checkEntries("deviceMap", entries) }, options);
 }
 
-/** CPUs to redirect packets to; the value is the length of that CPU's queue. */
+/**
+ * CPUs to redirect packets to; the value is the length of that CPU's queue.
+ *
+ * @example
+ * ```ts
+ * import { cpuMap } from "@waggle/waggle";
+ *
+ * const cpus = cpuMap(8);
+ * ```
+ */
 export function cpuMap(entries: number, options?: MapOptions): MapKindDefinition<KernelRedirectMap, HostCpuMap> {
   return defineMap("cpumap", { key: U32, value: U32, maxEntries: checkEntries("cpuMap", entries) }, options);
 }
 
-/** AF_XDP sockets to redirect packets to. */
+/**
+ * AF_XDP sockets to redirect packets to.
+ *
+ * @example
+ * ```ts
+ * import { xskMap } from "@waggle/waggle";
+ *
+ * const sockets = xskMap(4);
+ * ```
+ */
 export function xskMap(entries: number, options?: MapOptions): MapKindDefinition<KernelRedirectMap, HostFdMap> {
   return defineMap("xskmap", { key: U32, value: U32, maxEntries: checkEntries("xskMap", entries) }, options);
 }
 
-/** Sockets by index. */
+/**
+ * Sockets by index.
+ *
+ * @example
+ * ```ts
+ * import { sockMap } from "@waggle/waggle";
+ *
+ * const peers = sockMap(64);
+ * ```
+ */
 export function sockMap(entries: number, options?: MapOptions): MapKindDefinition<KernelSocketMap<number>, HostFdMap> {
   return defineMap("sockmap", { key: U32, value: U32, maxEntries: checkEntries("sockMap", entries) }, options);
 }
 
-/** Sockets by key. */
+/**
+ * Sockets by key.
+ *
+ * @example
+ * ```ts
+ * import { sockHash, u32 } from "@waggle/waggle";
+ *
+ * const peers = sockHash({ address: u32, port: u32 }, 1024);
+ * ```
+ */
 export function sockHash<const K extends Schema>(
   key: K,
   entries: number,

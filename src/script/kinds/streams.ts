@@ -39,22 +39,58 @@ export function ringbuf<const V extends Schema>(record: V, options: RingOptions 
   return defineMap("ringbuf", { value: layoutOf(record), maxEntries }, rest);
 }
 
-/** A perf event array: one buffer per CPU, for kernels before 5.8. Records of different CPUs arrive in no order. */
+/**
+ * A perf event array: one buffer per CPU, for kernels before 5.8. Records of different CPUs arrive in no order.
+ *
+ * @example
+ * ```ts
+ * import { perfEvents, str, u32 } from "@waggle/waggle";
+ *
+ * const events = perfEvents({ pid: u32, comm: str(16) });
+ * ```
+ */
 export function perfEvents<const V extends Schema>(record: V, options?: Omit<MapOptions, "maxEntries">): PerfMap<V> {
   return defineMap("perf_event_array", { value: layoutOf(record), maxEntries: 0 }, options);
 }
 
-/** A queue: first in, first out. */
+/**
+ * A queue: first in, first out.
+ *
+ * @example
+ * ```ts
+ * import { queue, u32 } from "@waggle/waggle";
+ *
+ * const jobs = queue(u32, 64);
+ * ```
+ */
 export function queue<const V extends Schema>(value: V, entries: number, options?: MapOptions): QueueMap<V> {
   return defineMap("queue", { value: layoutOf(value), maxEntries: checkEntries("queue", entries) }, options);
 }
 
-/** A stack: last in, first out. */
+/**
+ * A stack: last in, first out.
+ *
+ * @example
+ * ```ts
+ * import { stack, u32 } from "@waggle/waggle";
+ *
+ * const undo = stack({ id: u32 }, 64);
+ * ```
+ */
 export function stack<const V extends Schema>(value: V, entries: number, options?: MapOptions): QueueMap<V> {
   return defineMap("stack", { value: layoutOf(value), maxEntries: checkEntries("stack", entries) }, options);
 }
 
-/** A Bloom filter for about `entries` values. Linux 5.16. */
+/**
+ * A Bloom filter for about `entries` values. Linux 5.16.
+ *
+ * @example
+ * ```ts
+ * import { bloomFilter, u64 } from "@waggle/waggle";
+ *
+ * const seen = bloomFilter(u64, 100_000);
+ * ```
+ */
 export function bloomFilter<const V extends Schema>(value: V, entries: number, options?: MapOptions): BloomMap<V> {
   const maxEntries = checkEntries("bloomFilter", entries);
   return defineMap("bloom_filter", { value: layoutOf(value), maxEntries }, options);
