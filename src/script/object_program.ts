@@ -9,7 +9,17 @@ import type { ProgInfo } from "../syscall/bpf_object.ts";
 import type { TestRunInput, TestRunResult } from "../syscall/bpf_prog.ts";
 import type { PinOptions } from "../syscall/bpffs.ts";
 
-/** A program in the kernel, ready to attach. */
+/**
+ * A program in the kernel, ready to attach.
+ *
+ * @example
+ * ```ts ignore
+ * // ignored: needs an object file
+ * using bpf = load("./filter.bpf.o");
+ * const { retval } = bpf.program("filter").testRun({ data: packet });
+ * using link = bpf.program("filter").attach({ device: "eth0" });
+ * ```
+ */
 export class Program implements AttachableProgram {
   /** The loader's view of it: instructions, verifier log, spec. */
   readonly loaded: LoadedProgram;

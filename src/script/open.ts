@@ -68,7 +68,17 @@ function filePath(url: URL): string {
   return decodeURIComponent(url.pathname);
 }
 
-/** A loaded object. Disposing it detaches its programs and frees everything that is not pinned. */
+/**
+ * A loaded object. Disposing it detaches its programs and frees everything that is not pinned.
+ *
+ * @example
+ * ```ts ignore
+ * // ignored: needs an object file
+ * using bpf = load("./counter.bpf.o");
+ * bpf.program("count").attach({ device: "eth0" });
+ * console.log(bpf.globals.packets, [...bpf.map("by_port")]);
+ * ```
+ */
 export class BpfObject implements Disposable {
   /** The object as read or compiled. */
   readonly spec: ObjectSpec;
