@@ -5,7 +5,7 @@
  * lose their first test, and truth values that were made in one place and tested in another lose theirs. A loop that begins
  * with a test of a variable gets a copy of it in front, and the test itself goes to the end: one jump less in every turn.
  *
- * Kernels before 6.x refuse a back edge that is no jump ("back-edge from insn"): code never falls through to a loop's head.
+ * Linux 6.1 refuses a back edge that is no jump ("back-edge from insn"), 6.18 does not: code never falls through to a loop's head.
  */
 import { compare } from "../opt/evaluate.ts";
 import { LirInst, NONE } from "./lir.ts";
