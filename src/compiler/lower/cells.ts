@@ -202,6 +202,33 @@ export class Cell {
     }
   }
 
+  /** Machine words of the value. */
+  get words(): number {
+    return this.#inner.reduce((sum, cell) => sum + cell.words, this.#locals.length);
+  }
+
+  /** Stores the words to memory, from `offset` on. */
+  save(base: Value, offset: number): void {
+    const { b } = this.#f;
+    this.#locals.forEach((local, i) => b.store(8, base, offset + i * 8, b.getLocal(local)));
+    let at = offset + this.#locals.length * 8;
+    for (const cell of this.#inner) {
+      cell.save(base, at);
+      at += cell.words * 8;
+    }
+  }
+
+  /** Loads the words back. */
+  restore(base: Value, offset: number): void {
+    const { b } = this.#f;
+    this.#locals.forEach((local, i) => b.setLocal(local, b.load(8, base, offset + i * 8)));
+    let at = offset + this.#locals.length * 8;
+    for (const cell of this.#inner) {
+      cell.restore(base, at);
+      at += cell.words * 8;
+    }
+  }
+
   /** Writes the one word that the value is in a register. */
   setWord(word: Value): void {
     this.#f.b.setLocal(this.#locals[0]!, word);
@@ -242,12 +269,15 @@ export class Cell {
       if (separate) b.setLocal(flag, b.const(1n));
       return inner.write(this.#f.convert(val, inner.type));
     }
+    this.#f.flush(val);
     const test = val.test();
     const [there, join] = [b.newBlock(), b.newBlock()];
     b.setLocal(flag, separate ? b.compare("ne", test, b.const(0n)) : b.const(0n));
     b.branchIf("ne", test, b.const(0n), there, join);
     b.seal(there);
     b.setBlock(there);
+    val.pending?.load();
+    val.pending = undefined;
     inner.write(this.#f.convert(this.#f.settle(val.inner()), inner.type));
     b.jump(join);
     b.seal(join);

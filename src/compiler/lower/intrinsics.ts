@@ -58,7 +58,8 @@ function comm(f: Lowering): FillVal {
     k: "fill",
     kind: "str",
     length: 16,
-    partial: false,
+    // Linux 5.16 to 6.2 leave what follows the NUL as it is.
+    partial: true,
     write: (to, offset, size) =>
       void helper(f, "get_current_comm", [
         offset === 0 ? to : f.b.add(to, f.b.const(BigInt(offset))),

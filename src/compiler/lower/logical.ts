@@ -20,6 +20,7 @@ export interface Way {
 /** Ends a way; the block is left open for the value to be written. */
 export function endWay(f: Lowering, given: Val): Way {
   const val = f.settle(given);
+  f.flush();
   return { val, block: f.b.block, flow: f.snapshot(), reachable: f.b.reachable };
 }
 

@@ -6,9 +6,10 @@
 import type { DoWhile, Expr, For, ForOf, Stmt, While } from "../syntax/ast.ts";
 import { declareName, destructure } from "./assign.ts";
 import { branchOn } from "./condition.ts";
-import { hasKfunc } from "./helpers.ts";
+import { hasHelper, hasKfunc } from "./helpers.ts";
 import { elementLayout, elementPlace, readMemory } from "./memory.ts";
 import type { Flow, JumpTarget, Lowering } from "./lowering.ts";
+import { canOutline, outlineLoop } from "./outline.ts";
 import type { IntVal, RangeVal, Val } from "./values.ts";
 
 /** A plain loop may run this often; beyond it the verifier's work grows too large. */
@@ -24,8 +25,8 @@ interface LoopParts {
   readonly label: string | undefined;
   readonly test: Expr | undefined;
   readonly testFirst: boolean;
-  readonly body: () => void;
-  readonly update: (() => void) | undefined;
+  readonly body: (f: Lowering) => void;
+  readonly update: ((f: Lowering) => void) | undefined;
   /** Provably ends by itself. */
   readonly bounded: boolean;
 }
@@ -39,8 +40,8 @@ export function lowerFor(f: Lowering, stmt: For, label: string | undefined): voi
     label,
     test: stmt.test,
     testFirst: true,
-    body: () => f.rules.statement(f, stmt.body, undefined),
-    update: update === undefined ? undefined : () => void f.rules.lower(f, update, false),
+    body: (g) => g.rules.statement(g, stmt.body, undefined),
+    update: update === undefined ? undefined : (g) => void g.rules.lower(g, update, false),
     bounded: countsToConstant(f, stmt),
   });
 }
@@ -51,7 +52,7 @@ export function lowerWhile(f: Lowering, stmt: While, label: string | undefined):
     label,
     test: stmt.test,
     testFirst: true,
-    body: () => f.rules.statement(f, stmt.body, undefined),
+    body: (g) => g.rules.statement(g, stmt.body, undefined),
     update: undefined,
     bounded: false,
   });
@@ -63,7 +64,7 @@ export function lowerDoWhile(f: Lowering, stmt: DoWhile, label: string | undefin
     label,
     test: stmt.test,
     testFirst: false,
-    body: () => f.rules.statement(f, stmt.body, undefined),
+    body: (g) => g.rules.statement(g, stmt.body, undefined),
     update: undefined,
     bounded: false,
   });
@@ -71,6 +72,7 @@ export function lowerDoWhile(f: Lowering, stmt: DoWhile, label: string | undefin
 
 function lowerLoop(f: Lowering, parts: LoopParts): void {
   f.flush();
+  if (!parts.bounded && wantsOutline(f)) return outlineLoop(f, parts);
   const iterator = parts.bounded ? undefined : openIterator(f, parts.stmt, f.constant(0n), f.constant(MAX_ITERATIONS));
   const [head, body, exit, next] = [f.b.newBlock(), f.b.newBlock(), f.b.newBlock(), f.b.newBlock()];
   const target: JumpTarget = {
@@ -85,7 +87,7 @@ function lowerLoop(f: Lowering, parts: LoopParts): void {
   forget(f, parts.stmt);
   f.b.jump(head);
   f.b.setBlock(head);
-  if (iterator !== undefined) nextIteration(f, iterator, target);
+  if (iterator !== undefined) blur(f, parts.stmt, nextIteration(f, iterator, target));
   const entry = f.snapshot();
   if (parts.test !== undefined && parts.testFirst) {
     const outcome = branchOn(f, parts.test, body, exit);
@@ -101,7 +103,7 @@ function lowerLoop(f: Lowering, parts: LoopParts): void {
   f.enter(next);
   f.meet(target.continueFlows);
   if (target.continueFlows.length > 0) {
-    parts.update?.();
+    parts.update?.(f);
     f.flush();
     if (!parts.testFirst) {
       const outcome = branchOn(f, parts.test!, head, exit);
@@ -114,11 +116,16 @@ function lowerLoop(f: Lowering, parts: LoopParts): void {
   iterator?.close();
 }
 
+/** bpf_loop is for kernels between 5.17 and 6.4. */
+function wantsOutline(f: Lowering): boolean {
+  return !hasKfunc(f, "bpf_iter_num_new") && hasHelper(f, "loop") && canOutline(f);
+}
+
 function runBody(f: Lowering, parts: LoopParts, target: JumpTarget, iterator: Iterator | undefined): void {
   f.jumps.push(target);
   f.loops.push(parts.stmt);
   if (iterator !== undefined) f.cleanups.push(iterator.close);
-  parts.body();
+  parts.body(f);
   if (iterator !== undefined) f.cleanups.pop();
   f.loops.pop();
   f.jumps.pop();
@@ -156,6 +163,19 @@ function openIterator(f: Lowering, stmt: Stmt, from: IntVal, to: IntVal): Iterat
   };
   call("bpf_iter_num_new", [f.word(from), f.word(to)], true);
   return { next: () => call("bpf_iter_num_next", [], true), close: () => void call("bpf_iter_num_destroy", [], false) };
+}
+
+/**
+ * The verifier walks such a loop until nothing new comes up, and a counter that it knows by value is new each time. So
+ * the integers that the loop assigns are made unknown to it: a number it does not know is added and taken away again.
+ */
+function blur(f: Lowering, stmt: Stmt, pointer: ReturnType<Lowering["word"]>): void {
+  for (const symbol of f.bindings.assignedIn.get(stmt) ?? []) {
+    const binding = f.bound.get(symbol);
+    if (binding === undefined || !("cell" in binding) || binding.cell.type.k !== "int") continue;
+    const unknown = (): ReturnType<Lowering["word"]> => f.b.load(4, pointer, 0, { volatile: true });
+    binding.cell.setWord(f.b.sub(f.b.add(f.word(binding.cell.read()), unknown()), unknown()));
+  }
 }
 
 /** Leaves the loop when the iterator is at its end. */
@@ -220,7 +240,7 @@ function overRange(f: Lowering, stmt: ForOf, { from, to }: RangeVal, label: stri
       label,
       test: undefined,
       testFirst: true,
-      body: () => f.rules.statement(f, stmt.body, undefined),
+      body: (g) => g.rules.statement(g, stmt.body, undefined),
       update: undefined,
       bounded,
     },
@@ -255,7 +275,9 @@ function iterated(
   forget(f, stmt);
   f.b.jump(head);
   f.b.setBlock(head);
-  bindItem(nextIteration(f, iterator, target));
+  const pointer = nextIteration(f, iterator, target);
+  blur(f, stmt, pointer);
+  bindItem(pointer);
   runBody(
     f,
     {
@@ -263,7 +285,7 @@ function iterated(
       label,
       test: undefined,
       testFirst: true,
-      body: () => f.rules.statement(f, stmt.body, undefined),
+      body: (g) => g.rules.statement(g, stmt.body, undefined),
       update: undefined,
       bounded: false,
     },

@@ -67,6 +67,14 @@ export class Lowering {
   /** Scratch memory: its address, and how much of it is taken. */
   scratchBase: Value | undefined = undefined;
   scratchUsed = 0;
+  /** Binds the parameters; undefined where that cannot be done again in a loop's body. */
+  start: ((f: Lowering) => void) | undefined = undefined;
+  /** Functions made of the bodies of loops. */
+  readonly outlined: Lowering[] = [];
+  /** A body of a loop: whether it has a `return`. */
+  returns = false;
+  /** Ends the function with a value. */
+  exit: (value: Value) => void = (value) => this.b.ret(value);
   /** Statements' positions are cheap to repeat and dear to compute. */
   readonly #positions = new Map<number, SourcePosition>();
   #pending: OptVal[] = [];

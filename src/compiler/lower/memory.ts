@@ -70,6 +70,14 @@ function readBits(f: Lowering, mem: MemVal, desc: BitField): Val {
   return f.int(b.ashr(up, b.const(BigInt(64 - desc.width))), intType(desc.width, true));
 }
 
+/** Before Linux 6.4 only registers can be stored to a context, so a constant is loaded from the stack first. */
+function storedWord(f: Lowering, to: MemVal, word: Value): Value {
+  if (to.memory.space !== "ctx" || word.op !== "const") return word;
+  const slot = f.b.slotAddress(f.b.newSlot("constant", 8, 8));
+  f.b.store(8, slot, 0, word);
+  return f.b.load(8, slot, 0, { volatile: true });
+}
+
 function writeBits(f: Lowering, to: MemVal, desc: BitField, value: Value): void {
   const { b } = f;
   const mask = ((1n << BigInt(desc.width)) - 1n) << BigInt(desc.shift);
@@ -158,7 +166,12 @@ export function store(f: Lowering, to: MemVal, val: Val, node: Expr, clean = fal
     case "enum":
       if (isBitField(desc) && (val.k === "bool" || val.k === "int")) return writeBits(f, to, desc, f.word(val));
       if (val.k === "bool" || val.k === "int" || val.k === "ptr") {
-        return f.b.store(desc.bits / 8 as AccessSize, to.base, to.offset, checkRange(f, val, desc, node));
+        return f.b.store(
+          desc.bits / 8 as AccessSize,
+          to.base,
+          to.offset,
+          storedWord(f, to, checkRange(f, val, desc, node)),
+        );
       }
       if (val.k === "field") return store(f, to, settle(f, val), node, clean);
       return f.wrong(describeDesc(desc), val, node);

@@ -140,6 +140,7 @@ export function lowerRounds(
     const f = new Lowering(module, options.name, { ...options, bindings, source, rounds });
     f.at({ start: func.start, end: func.start + 1 });
     if (rounds.usesScratch) openScratch(f);
+    if (options.linkage === "global") f.start = start;
     start(f);
     for (const symbol of new Set(bindings.symbols.values())) if (symbol.hoisted) f.write(symbol, UNDEFINED, func);
     lowerStatements(f, func.body.body);
@@ -148,10 +149,16 @@ export function lowerRounds(
     if (!rounds.changed || round === MAX_ROUNDS) {
       // A statement given up half-way leaves blocks open; nobody will look at the function.
       const wrong = module.diagnostics.errors.length > mark.errors;
+      if (!wrong) module.functions.push(...bodiesOf(f).map((g) => g.b.finish()));
       return { fn: wrong ? new IrFunction(options.name, options) : f.b.finish(), rounds };
     }
     module.diagnostics.rollback(mark);
   }
+}
+
+/** Bodies of loops that became functions, and the bodies inside them. */
+function bodiesOf(f: Lowering): Lowering[] {
+  return f.outlined.flatMap((g) => [g, ...bodiesOf(g)]);
 }
 
 function leaveAtEnd(f: Lowering, func: Func): void {

@@ -126,7 +126,7 @@ export function leave(f: Lowering, given: Val, node: Expr): void {
   }
   f.rounds.result = joined;
   for (const cleanup of [...f.cleanups].reverse()) cleanup();
-  f.b.ret(val.k === "undefined" ? f.b.const(f.hook.defaultReturn) : f.word(val));
+  f.exit(val.k === "undefined" ? f.b.const(f.hook.defaultReturn) : f.word(val));
 }
 
 /** The loop or switch that a jump leaves. */

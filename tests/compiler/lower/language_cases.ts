@@ -497,23 +497,42 @@ export const CASES: readonly Case[] = [
     { globals: { n: { layout: i32, initial: 7, constant: false } } },
   ),
 
-  c("a counter meets signed values", (ctx, { i32 }) => {
-    let n = 0, sum = 0;
-    for (let i = 0; i < i32(ctx.arg0) && i < 100; i++) n++, sum += i;
-    return n * 1000 + sum;
-  }, [5n], 5010n),
-  c("compound assignment reads the old value first", (ctx) => {
-    let x = ctx.arg0;
-    x += (x = 100) + 1;
-    return x;
-  }, [4n], 105n),
-  c("compound assignment of a small field wraps at its width", (_ctx, $) => {
-    const a = ++$.byte;
-    const b = $.word += 3;
-    return a * 1000 + b;
-  }, [], 1n, {
-    globals: { byte: { layout: u8, initial: 255, constant: false }, word: { layout: u32, initial: 0xffff_fffe, constant: false } },
-  }),
+  c(
+    "a counter meets signed values",
+    (ctx, { i32 }) => {
+      let n = 0, sum = 0;
+      for (let i = 0; i < i32(ctx.arg0) && i < 100; i++) n++, sum += i;
+      return n * 1000 + sum;
+    },
+    [5n],
+    5010n,
+  ),
+  c(
+    "compound assignment reads the old value first",
+    (ctx) => {
+      let x = ctx.arg0;
+      x += (x = 100) + 1;
+      return x;
+    },
+    [4n],
+    105n,
+  ),
+  c(
+    "compound assignment of a small field wraps at its width",
+    (_ctx, $) => {
+      const a = ++$.byte;
+      const b = $.word += 3;
+      return a * 1000 + b;
+    },
+    [],
+    1n,
+    {
+      globals: {
+        byte: { layout: u8, initial: 255, constant: false },
+        word: { layout: u32, initial: 0xffff_fffe, constant: false },
+      },
+    },
+  ),
 
   // Functions
   c("functions are called", (ctx, { twice }) => twice(ctx.arg0) + twice(5), [4n], 18n, {

@@ -5,6 +5,7 @@ import { u16, u32, u64, u8 } from "../../../src/bytes/scalars.ts";
 import { map, type Script } from "../../compiler/support/compile.ts";
 import { Loaded } from "../../compiler/support/kernel.ts";
 import { kernelTest, type Need } from "../../support/harness.ts";
+import { kernelAtLeast } from "../../support/needs.ts";
 
 // deno-lint-ignore no-explicit-any -- kernel functions are compiled, never called
 type Any = any;

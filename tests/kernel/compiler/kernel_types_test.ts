@@ -7,6 +7,7 @@ import { u32, u64 } from "../../../src/bytes/scalars.ts";
 import { map, type Script } from "../../compiler/support/compile.ts";
 import { Loaded } from "../../compiler/support/kernel.ts";
 import { kernelTest } from "../../support/harness.ts";
+import { kernelAtLeast } from "../../support/needs.ts";
 
 // deno-lint-ignore no-explicit-any -- kernel functions are compiled, never called
 type Any = any;
@@ -112,11 +113,13 @@ check(
     bpf_ktime_get_ns() > 0 ? bpf_get_current_pid_tgid() >>> 32 : 0,
   process.pid,
 );
-check("kfuncs by name", (_ctx, { kfunc }) => {
-  kfunc.bpf_rcu_read_lock();
-  kfunc.bpf_rcu_read_unlock();
-  return 7;
-}, 7);
+if (kernelAtLeast("6.2")) {
+  check("kfuncs by name", (_ctx, { kfunc }) => {
+    kfunc.bpf_rcu_read_lock();
+    kfunc.bpf_rcu_read_unlock();
+    return 7;
+  }, 7);
+}
 check(
   "time, cpu, random, uid, cgroup",
   (_ctx, { nsecs, bootNsecs, taiNsecs, jiffies, cpu, numaNode, random, uid, gid, cgroupId, tid }) => {
@@ -163,4 +166,43 @@ check(
   },
   9,
   { globals: { limit: { layout: u32, initial: 20, constant: false } } },
+);
+check(
+  "nested loops with unknown bounds, and what they change",
+  (ctx, { m, limit }) => {
+    m.set(1, { n: 5 });
+    const s = m.get(1);
+    if (!s) return 1;
+    const key = { a: ctx.arg0, b: 3 };
+    let last;
+    for (let i = 0; i < limit; i++) {
+      s.n += i;
+      if (i === 4) continue;
+      for (let j = 0; j < limit; j++) {
+        if (j > i) break;
+        s.n++;
+      }
+      last = i;
+      key.a += 1;
+    }
+    return s.n * 100 + (last ?? 0) + key.a;
+  },
+  10019,
+  {
+    maps: { m: map("hash", { key: u32, value: { n: u32 } }) },
+    globals: { limit: { layout: u32, initial: 10, constant: false } },
+  },
+);
+check(
+  "a scalar from a map in a variable that is assigned again",
+  (ctx, { m }) => {
+    m.set(1, 5);
+    m.set(2, 7);
+    let n = m.get(ctx.arg0);
+    m.set(1, 100);
+    if (n === 5) n = m.get(ctx.arg1);
+    return n ?? 50;
+  },
+  7,
+  { maps: { m: map("hash", { key: u32, value: u64 }) } },
 );

@@ -1,0 +1,187 @@
+/**
+ * Loops through bpf_loop (Linux 5.17), for kernels that have no open-coded iterators: the body becomes a function of its
+ * own, which the helper calls until it says stop. What the body uses of the function around it travels in a frame on
+ * the stack: word 0 the context, word 1 whether the body returned, word 2 what, then the words of every variable. The
+ * body loads them when it starts and stores those that can change when it ends.
+ */
+import type { Symbol } from "../check/bind.ts";
+import type { Block, Value } from "../ir/ir.ts";
+import type { Expr, Stmt } from "../syntax/ast.ts";
+import { Cell, typeOfVal } from "./cells.ts";
+import { branchOn } from "./condition.ts";
+import { helper } from "./helpers.ts";
+import { type JumpTarget, Lowering } from "./lowering.ts";
+import type { Val } from "./values.ts";
+
+/** BPF_MAX_LOOPS. */
+const MAX_ITERATIONS = 1n << 23n;
+const CTX = 0;
+const RETURNED = 8;
+const RESULT = 16;
+const FIRST = 24;
+
+/** The parts of a loop; `body` and `update` lower into whatever function they are given. */
+export interface OutlinedLoop {
+  readonly stmt: Stmt;
+  readonly label: string | undefined;
+  readonly test: Expr | undefined;
+  readonly testFirst: boolean;
+  readonly body: (g: Lowering) => void;
+  readonly update: ((g: Lowering) => void) | undefined;
+}
+
+/** A variable that the body shares with the function around it. */
+interface Captured {
+  readonly symbol: Symbol;
+  readonly outer: Cell;
+  readonly offset: number;
+  /** Stored back: the variable itself is a cell, not only what was put into one to travel. */
+  readonly shared: boolean;
+}
+
+/** Whether the function can hand itself to a body: only programs can bind their parameters again. */
+export function canOutline(f: Lowering): boolean {
+  return f.start !== undefined;
+}
+
+export function outlineLoop(f: Lowering, loop: OutlinedLoop): void {
+  f.flush();
+  const captured = capture(f, loop.stmt);
+  const words = captured.reduce((sum, { outer }) => sum + outer.words, 0);
+  const frame = f.b.newSlot("loop frame", FIRST + (words + 1) * 8, 8);
+  const address = (): Value => f.b.slotAddress(frame);
+  f.b.store(8, address(), CTX, f.hook.ctx(f));
+  f.b.store(8, address(), RETURNED, f.b.const(0n));
+  f.b.store(8, address(), RESULT, f.b.const(0n));
+  const scratchAt = FIRST + words * 8;
+  f.b.store(8, address(), scratchAt, f.scratchBase ?? f.b.const(0n));
+  for (const { outer, offset } of captured) outer.save(address(), offset);
+  const g = compileBody(f, loop, captured, scratchAt);
+  const callback = f.b.funcAddr(g.b.fn.name);
+  helper(f, "loop", [f.b.const(MAX_ITERATIONS), callback, address(), f.b.const(0n)], { writes: 0b100 });
+  for (const { outer, offset, shared } of captured) if (shared) outer.restore(address(), offset);
+  for (const symbol of f.rounds.undefinedIn.get(loop.stmt) ?? []) f.present.delete(symbol);
+  if (g.returns) passReturnOn(f, address());
+}
+
+/** If the body returned, so does the function. */
+function passReturnOn(f: Lowering, frame: Value): void {
+  const [out, on] = [f.b.newBlock(), f.b.newBlock()];
+  f.b.branchIf("ne", f.b.load(8, frame, RETURNED), f.b.const(0n), out, on);
+  f.enter(out);
+  f.exit(f.b.load(8, frame, RESULT));
+  f.enter(on);
+}
+
+/** Variables of this function that the loop names. Parameters are bound again in the body instead. */
+function capture(f: Lowering, stmt: Stmt): Captured[] {
+  const found: Captured[] = [];
+  const seen = new Set<Symbol>();
+  let offset = FIRST;
+  for (const [ident, symbol] of f.bindings.symbols) {
+    const inside = ident.start >= stmt.start && ident.end <= stmt.end;
+    const binding = f.bound.get(symbol);
+    if (!inside || binding === undefined || symbol.kind !== "variable" || seen.has(symbol)) continue;
+    seen.add(symbol);
+    const outer = "cell" in binding ? binding.cell : travelling(f, symbol, binding.val);
+    found.push({ symbol, outer, offset, shared: "cell" in binding });
+    offset += outer.words * 8;
+  }
+  return found;
+}
+
+function travelling(f: Lowering, symbol: Symbol, val: Val): Cell {
+  const settled = f.settle(val);
+  const cell = new Cell(f, symbol.name, typeOfVal(settled));
+  cell.write(settled);
+  return cell;
+}
+
+function compileBody(f: Lowering, loop: OutlinedLoop, captured: readonly Captured[], scratchAt: number): Lowering {
+  const name = `${f.b.fn.name}__loop${f.outlined.length + 1}`;
+  const frame = (g: Lowering): Value => g.b.param(1);
+  const hook = { ...f.hook, ctx: (g: Lowering): Value => g.b.load(8, frame(g), CTX) };
+  const g = new Lowering(f.module, name, {
+    params: 2,
+    linkage: "static",
+    bindings: f.bindings,
+    source: f.source,
+    hook,
+    rounds: f.rounds,
+  });
+  f.at(loop.stmt);
+  g.at(loop.stmt);
+  g.start = f.start;
+  g.scratchUsed = f.scratchUsed;
+  if (f.scratchBase !== undefined) g.scratchBase = g.b.load(8, frame(g), scratchAt);
+  f.start!(g);
+  const inner = captured.map(({ symbol, outer, offset, shared }) => {
+    const cell = new Cell(g, symbol.name, outer.type);
+    cell.restore(frame(g), offset);
+    g.bound.set(symbol, { cell });
+    return { cell, offset, shared };
+  });
+  g.present = new Set([...f.present].filter((symbol) => !f.rounds.undefinedIn.get(loop.stmt)?.has(symbol)));
+  const leave = (result: bigint): void => {
+    for (const { cell, offset, shared } of inner) if (shared) cell.save(frame(g), offset);
+    g.b.ret(g.b.const(result));
+  };
+  g.exit = (value) => {
+    g.returns = true;
+    g.b.store(8, frame(g), RETURNED, g.b.const(1n));
+    g.b.store(8, frame(g), RESULT, value);
+    leave(1n);
+  };
+  f.outlined.push(g);
+  lowerBody(g, loop, leave);
+  f.scratchUsed = g.scratchUsed;
+  return g;
+}
+
+function lowerBody(g: Lowering, loop: OutlinedLoop, leave: (result: bigint) => void): void {
+  const [body, exit, next] = [g.b.newBlock(), g.b.newBlock(), g.b.newBlock()];
+  const target: JumpTarget = {
+    label: loop.label,
+    breakTo: exit,
+    continueTo: next,
+    breakFlows: [],
+    continueFlows: [],
+    isSwitch: false,
+    cleanup: undefined,
+  };
+  if (loop.test !== undefined && loop.testFirst) {
+    const outcome = branchOn(g, loop.test, body, exit);
+    g.enter(body);
+    g.restore(outcome.yes);
+  } else {
+    g.b.jump(body);
+    g.enter(body);
+  }
+  g.jumps.push(target);
+  g.loops.push(loop.stmt);
+  loop.body(g);
+  g.loops.pop();
+  g.jumps.pop();
+  if (g.b.reachable) {
+    g.flush();
+    target.continueFlows.push(g.snapshot());
+    g.b.jump(next);
+  }
+  g.enter(next);
+  g.meet(target.continueFlows);
+  finish(g, loop, exit, leave);
+}
+
+/** The end of a round: the update, the test of `do … while`, and the next round or the end. */
+function finish(g: Lowering, loop: OutlinedLoop, exit: Block, leave: (result: bigint) => void): void {
+  loop.update?.(g);
+  g.flush();
+  if (!loop.testFirst && loop.test !== undefined) {
+    const again = g.b.newBlock();
+    branchOn(g, loop.test, again, exit);
+    g.enter(again);
+  }
+  leave(0n);
+  g.enter(exit);
+  leave(1n);
+}
