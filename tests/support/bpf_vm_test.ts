@@ -51,5 +51,9 @@ test("runBpf() destroys r1 to r5 in calls", () => {
 test("runBpf() stops endless loops and bad code", () => {
   assertThrows(() => run(new Builder().label("a").goto("a")), Error, "Too many steps");
   assertThrows(() => run(new Builder().load(64, r0, r1, 0).exit(), 0n), RangeError, "Access");
-  assertThrows(() => runBpf(new Machine(), new Uint8Array([0x18, 0x60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), []), Error, "Unresolved");
+  assertThrows(
+    () => runBpf(new Machine(), new Uint8Array([0x18, 0x60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), []),
+    Error,
+    "Unresolved",
+  );
 });
