@@ -3,25 +3,23 @@
  * of the BTF that is loaded with them. What was read from a file has its strings there already.
  */
 import type { FunctionSpec, LineRecords, ObjectSpec } from "../object/spec.ts";
-import type { ExtraStrings } from "./sanitize_btf.ts";
+import type { BtfExtras } from "./sanitize_btf.ts";
 
 /** Longest source line kept: the kernel copies each line it prints into a log. */
 const MAX_TEXT = 256;
 
-/** Records by function, filled when `extra` is asked to add its strings. */
+/** Records by function, filled when `strings` is called. */
 export function internLines(
   spec: ObjectSpec,
   functions: readonly FunctionSpec[],
-): { records: Map<FunctionSpec, LineRecords>; extra: ExtraStrings | undefined } {
+): { records: Map<FunctionSpec, LineRecords>; strings: BtfExtras["strings"] } {
   const records = new Map<FunctionSpec, LineRecords>();
   const without = functions.filter((fn) => fn.lineRecords === undefined && fn.lines.length > 0);
-  if (without.length === 0 || spec.btf === undefined) return { records, extra: undefined };
+  if (without.length === 0 || spec.btf === undefined) return { records, strings: undefined };
   return {
     records,
-    extra: {
-      add(intern) {
-        for (const fn of without) records.set(fn, toRecords(fn, intern));
-      },
+    strings(intern) {
+      for (const fn of without) records.set(fn, toRecords(fn, intern));
     },
   };
 }

@@ -25,6 +25,7 @@ import type { Fd } from "../syscall/fd.ts";
 import { readFile } from "../syscall/files.ts";
 import { withToken } from "../syscall/token.ts";
 import { raiseMemlock } from "../syscall/process.ts";
+import { type ArgContexts, findArgContexts } from "./arg_ctx.ts";
 import { Cleanup } from "./cleanup.ts";
 import { arenaDataOffset, createMaps, slotKey } from "./create_maps.ts";
 import { initialData } from "./data.ts";
@@ -36,7 +37,7 @@ import { LoadedObject } from "./object.ts";
 import { checkOptionNames, describeObject, type LoadOptions } from "./options.ts";
 import type { LoadedProgram } from "./program.ts";
 import { resolveKsyms } from "./resolve_externs.ts";
-import { type ExtraStrings, sanitizeBtf } from "./sanitize_btf.ts";
+import { type BtfExtras, sanitizeBtf } from "./sanitize_btf.ts";
 import {
   fillStructOps,
   initStructOps,
@@ -77,7 +78,8 @@ function loadSteps(spec: ObjectSpec, options: LoadOptions): LoadedObject {
   fillKconfig(spec, options, data);
   const core = relocateCore(spec, functions, options);
   const lines = internLines(spec, functions);
-  const btf = loadBtf(spec, lines.extra, temporary);
+  const contexts = argContexts(spec, index, programs);
+  const btf = loadBtf(spec, { strings: lines.strings, types: contexts?.types }, temporary);
   const maps = createMaps({
     spec,
     options,
@@ -88,7 +90,7 @@ function loadSteps(spec: ObjectSpec, options: LoadOptions): LoadedObject {
   });
   const loaded = new Map<string, LoadedProgram>();
   for (const program of programs) {
-    const facts = { core, maps, externs: externs.facts, lines: lines.records };
+    const facts = { core, maps, externs: externs.facts, lines: lines.records, contexts };
     const code = putTogether(spec, index, program, facts);
     loaded.set(
       program.name,
@@ -209,8 +211,19 @@ function targetBtf(target: NonNullable<LoadOptions["targetBtf"]>): Btf {
   return typeof target === "string" ? parseBtfFile(readFile(target), target) : parseBtfFile(target, "targetBtf");
 }
 
+/** Kernels before 6.8 take the context's type from the parameter, not from its tag. */
+function argContexts(
+  spec: ObjectSpec,
+  index: FunctionIndex,
+  programs: readonly ProgramSpec[],
+): ArgContexts | undefined {
+  const { btf } = spec;
+  if (btf?.find("arg:ctx", "DECL_TAG") === undefined || hasFeature("arg_ctx_tag")) return undefined;
+  return findArgContexts(btf, programs, (program) => reachable(index, program, btf));
+}
+
 /** The object's types in the kernel; undefined if it has none or the kernel refuses them, which only some need. */
-function loadBtf(spec: ObjectSpec, extra: ExtraStrings | undefined, cleanup: Cleanup): Fd | undefined {
+function loadBtf(spec: ObjectSpec, extra: BtfExtras, cleanup: Cleanup): Fd | undefined {
   if (spec.btf === undefined || !hasFeature("btf")) return undefined;
   try {
     return cleanup.own(btfLoad(sanitizeBtf(spec.btf, hasFeature, extra)));
@@ -225,6 +238,7 @@ interface Facts {
   maps: ReadonlyMap<string, LoadedMap>;
   externs: ReadonlyMap<string, ExternFact>;
   lines: ReadonlyMap<FunctionSpec, LineRecords>;
+  contexts: ArgContexts | undefined;
 }
 
 function putTogether(spec: ObjectSpec, index: FunctionIndex, program: ProgramSpec, facts: Facts): RelocatedProgram {
@@ -234,6 +248,7 @@ function putTogether(spec: ObjectSpec, index: FunctionIndex, program: ProgramSpe
     mapFd: (name) => facts.maps.get(name)?.fd.number,
     code: (fn) => facts.core.code.get(fn) ?? fn.insns,
     lineRecords: (fn) => facts.lines.get(fn),
+    btfId: (fn) => facts.contexts?.btfId(program, fn) ?? fn.btfId,
     arenaOffset: (name) => arenaOffset(facts.maps.get(name)),
     extern(name) {
       const extern = externs.get(name);

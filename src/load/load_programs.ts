@@ -4,7 +4,8 @@ import { BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS } from "../abi/defines.ts";
 import { helperId } from "../asm/build.ts";
 import { CALL } from "../asm/opcodes.ts";
 import { InsnView } from "../asm/insn.ts";
-import { SyscallError, VerifierError, WaggleError } from "../errors.ts";
+import { EINVAL } from "../abi/errno.gen.ts";
+import { NotSupportedError, SyscallError, VerifierError, WaggleError } from "../errors.ts";
 import { hasFeature } from "../kernel/features.ts";
 import { kernelVersion } from "../kernel/version.ts";
 import type { RelocatedProgram } from "../object/relocate.ts";
@@ -98,6 +99,11 @@ function typeOf(program: ProgramSpec): { type: number; expected: number } {
   let expected = def.expected === undefined ? 0 : numbers[def.expected]!;
   const flags = def.flags ?? [];
   if (flags.includes("usdt") && hasFeature("uprobe_multi_link")) expected = abi.BPF_TRACE_UPROBE_MULTI;
+  // A pattern stands for many functions: one link for all, where the kernel has it, takes other programs than kprobes do.
+  if (/[*?]/.test(program.target)) {
+    if (def.attach === "kprobe") expected = abi.BPF_TRACE_KPROBE_MULTI;
+    if (def.attach === "uprobe" && hasFeature("uprobe_multi_link")) expected = abi.BPF_TRACE_UPROBE_MULTI;
+  }
   if (flags.includes("attachableOpt") && !hasFeature("exp_attach_type")) expected = 0;
   return { type: numbers[def.prog]!, expected };
 }
@@ -153,6 +159,7 @@ function loadVerified(program: ProgramSpec, attr: ProgLoadAttr, context: Program
   // Without a log the verifier is faster, so programs that load never write one; those that do not load again.
   const result = loadWithLog(attr, level || 1);
   if (result.fd !== undefined) return { fd: result.fd, log: result.log };
+  refuseNewerKind(program, result);
   const { log, summary, hint } = explainLog(result.log, result.errno, context.names, attr.prog_type);
   const text = summary.trim() === "" ? "" : `\n${summary.replace(/^/gm, "  ")}`;
   throw new VerifierError(
@@ -165,6 +172,15 @@ function loadVerified(program: ProgramSpec, attr: ProgLoadAttr, context: Program
       hint,
     },
   );
+}
+
+/** Kernels that do not know a kind of program refuse it before the verifier writes a log. */
+function refuseNewerKind(program: ProgramSpec, result: { errno: number; log: string }): void {
+  const since = program.def?.since;
+  if (since === undefined || result.errno !== EINVAL || result.log.trim() !== "") return;
+  const [major = 0, minor = 0] = since.split(".").map(Number);
+  if (kernelVersion().code >= (major << 16) + (minor << 8)) return;
+  throw new NotSupportedError(`program "${program.name}" of section "${program.sectionName}"`, { since });
 }
 
 function tryLoad(attr: ProgLoadAttr): Fd | undefined {

@@ -24,19 +24,22 @@ const KIND_FEATURES: readonly (readonly [kind: number, feature: FeatureName])[] 
   [BTF_KIND.ENUM64, "btf_enum64"],
 ];
 
-/** A line's strings that are not yet in the object's BTF. */
-export interface ExtraStrings {
-  /** Called with a function that interns a string and returns its offset. */
-  add(intern: (text: string) => number): void;
+/** What loading adds to the object's own types and strings; ids and offsets that are there stay. */
+export interface BtfExtras {
+  /** Interns strings that line information needs. */
+  strings?: ((intern: (text: string) => number) => void) | undefined;
+  /** Types to append, given the id that the first will have. */
+  types?: ((firstId: number) => BtfType[]) | undefined;
 }
 
-/** The bytes to load. `extra` interns strings that line information needs; ids never change. */
-export function sanitizeBtf(btf: Btf, has: HasFeature, extra?: ExtraStrings): Uint8Array {
+/** The bytes to load. */
+export function sanitizeBtf(btf: Btf, has: HasFeature, extra?: BtfExtras): Uint8Array {
   const lacks = missingFeatures(btf, has);
   const ksyms = btf.find(".ksyms", "DATASEC");
+  const adds = extra?.strings !== undefined || extra?.types !== undefined;
   const headerSize = new DataView(btf.bytes.buffer, btf.bytes.byteOffset).getUint32(4, btf.endian === "little");
   // A header longer than the kernel's own is refused unless it is zero there (BTF layout, Linux 7.2).
-  if (lacks.size === 0 && ksyms === undefined && extra === undefined && headerSize <= BTF_HEADER_SIZE) return btf.bytes;
+  if (lacks.size === 0 && ksyms === undefined && !adds && headerSize <= BTF_HEADER_SIZE) return btf.bytes;
   return new Sanitizer(btf, lacks, ksyms, extra).bytes();
 }
 
@@ -72,8 +75,9 @@ class Sanitizer {
   readonly #int: number;
   readonly #dummy: number;
   readonly #ksymIds: ReadonlySet<number>;
+  readonly #extra: BtfExtras | undefined;
 
-  constructor(btf: Btf, lacks: ReadonlySet<FeatureName>, ksyms: number | undefined, extra: ExtraStrings | undefined) {
+  constructor(btf: Btf, lacks: ReadonlySet<FeatureName>, ksyms: number | undefined, extra: BtfExtras | undefined) {
     this.#btf = btf;
     this.#lacks = lacks;
     this.#ksyms = ksyms;
@@ -82,7 +86,8 @@ class Sanitizer {
     this.#int = findInt(btf) ?? btf.typeCount;
     this.#dummy = btf.typeCount + 1;
     this.#ksymIds = new Set(ksyms === undefined ? [] : (btf.type(ksyms) as BtfDatasec).vars.map((v) => v.type));
-    extra?.add((text) => this.#builder.addString(text));
+    this.#extra = extra;
+    extra?.strings?.((text) => this.#builder.addString(text));
   }
 
   bytes(): Uint8Array {
@@ -106,6 +111,7 @@ class Sanitizer {
       bool: false,
     });
     this.#builder.add(this.#replace({ kind: "VAR", name: "dummy_ksym", type: this.#int, linkage: "global" }));
+    for (const type of this.#extra?.types?.(this.#builder.nextId) ?? []) this.#builder.add(this.#replace(type));
     return this.#builder.toBytes();
   }
 

@@ -41,6 +41,8 @@ export interface RelocationFacts {
   extern(name: string): ExternFact;
   /** CO-RE-patched instructions of a function; its own if none are given. */
   code(fn: FunctionSpec): Uint8Array;
+  /** BTF id of a function as part of this program; its own if not given. */
+  btfId?: ((fn: FunctionSpec) => number) | undefined;
   /** Offset of an arena's globals in the arena. */
   arenaOffset?: ((map: string) => number) | undefined;
   /** Line records of functions that were not read from a file. */
@@ -148,7 +150,7 @@ export function relocateProgram(
       relocateOne(spec, index, piece, relocation, { slots, starts, facts });
     }
   }
-  return { insns, pieces, funcInfo: buildFuncInfo(pieces), lineInfo: buildLineInfo(pieces, facts) };
+  return { insns, pieces, funcInfo: buildFuncInfo(pieces, facts), lineInfo: buildLineInfo(pieces, facts) };
 }
 
 function layOut(functions: readonly FunctionSpec[], facts: RelocationFacts): Piece[] {
@@ -231,13 +233,13 @@ function externIndex(spec: ObjectSpec, name: string): number {
   return spec.externs.findIndex((e) => e.name === name);
 }
 
-function buildFuncInfo(pieces: readonly Piece[]): Uint8Array<ArrayBuffer> | undefined {
+function buildFuncInfo(pieces: readonly Piece[], facts: RelocationFacts): Uint8Array<ArrayBuffer> | undefined {
   // The verifier wants a record for every function or none.
   if (pieces.some((p) => p.fn.btfId === 0)) return undefined;
   const records = new Uint32Array(pieces.length * 2);
   for (const [i, piece] of pieces.entries()) {
     records[i * 2] = piece.start;
-    records[i * 2 + 1] = piece.fn.btfId;
+    records[i * 2 + 1] = facts.btfId?.(piece.fn) ?? piece.fn.btfId;
   }
   return new Uint8Array(records.buffer);
 }

@@ -1,15 +1,19 @@
+import { readFileSync } from "node:fs";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { test } from "../support/harness.ts";
 import { Btf } from "../../src/btf/btf.ts";
 import { BtfBuilder } from "../../src/btf/write.ts";
 import { WaggleError } from "../../src/errors.ts";
 import type { FeatureName } from "../../src/kernel/features.ts";
+import { findArgContexts } from "../../src/load/arg_ctx.ts";
 import { kconfigData } from "../../src/load/kconfig_values.ts";
 import { dataMapName, kernelName } from "../../src/load/map.ts";
 import { ringSize } from "../../src/load/map_params.ts";
 import { sanitizeBtf } from "../../src/load/sanitize_btf.ts";
 import { explainLog, summarize } from "../../src/load/verifier_log.ts";
 import { hintsForLog } from "../../src/load/verifier_hints.ts";
+import { parseObject } from "../../src/object/parse.ts";
+import { FunctionIndex, reachable } from "../../src/object/relocate.ts";
 import type { ExternSpec } from "../../src/object/spec.ts";
 
 test("dataMapName() names data maps as libbpf does", () => {
@@ -152,6 +156,29 @@ test("sanitizeBtf() turns kernel symbols into variables the kernel accepts", () 
   assert(f.kind === "FUNC" && f.linkage === "global");
   const p = btf.type(f.type);
   assert(p.kind === "FUNC_PROTO" && p.params[0]!.name !== "");
+});
+
+test("findArgContexts() gives each program type its own copy of a tagged function", () => {
+  const spec = parseObject(new Uint8Array(readFileSync(new URL("../data/object/arg_ctx.o", import.meta.url))));
+  const btf = spec.btf!;
+  const index = new FunctionIndex(spec);
+  const contexts = findArgContexts(btf, spec.programs, (p) => reachable(index, p, btf))!;
+  const bytes = sanitizeBtf(btf, () => true, { types: contexts.types });
+  const loaded = Btf.parse(bytes);
+  const output = spec.subprograms.find((f) => f.name === "output")!;
+  const firstParameter = (program: string): string => {
+    const p = spec.programs.find((found) => found.name === program)!;
+    const func = loaded.type(contexts.btfId(p, output));
+    assert(func.kind === "FUNC" && func.name === "output" && func.linkage === "global");
+    const proto = loaded.type(func.type);
+    assert(proto.kind === "FUNC_PROTO" && proto.params.length === 2);
+    const pointer = loaded.type(proto.params[0]!.type);
+    assert(pointer.kind === "PTR");
+    return loaded.nameOf(pointer.type);
+  };
+  assertEquals([firstParameter("from_raw_tp"), firstParameter("from_xdp")], ["bpf_raw_tracepoint_args", "xdp_md"]);
+  const [main] = spec.programs;
+  assertEquals(contexts.btfId(main!, main!), main!.btfId);
 });
 
 test("summarize() keeps the complaint and the source line before it", () => {

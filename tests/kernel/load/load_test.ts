@@ -111,7 +111,7 @@ kernelTest(
     assertStringIncludes(error.message, `Linux ${kernelVersion().text} does not have`);
     assertStringIncludes(error.hint ?? "", "bpf_core_field_exists");
     // The source line, with file and number since Linux 6.7.
-  assertStringIncludes(error.log, "bpf_get_current_task();");
+    assertStringIncludes(error.log, "bpf_get_current_task();");
     assertEquals(error.program, "unguarded");
   },
 );
@@ -232,6 +232,14 @@ kernelTest("loadObject() pins by name, finds the pin again, and takes a new pin 
   );
   assertEquals(exists(pin), false);
   removeDirectory(pinDirectory, []);
+});
+
+kernelTest("loadObject() hands contexts to global functions, on kernels that know the tag and others", {
+  needs: ["btf"],
+}, () => {
+  using object = open("object/arg_ctx.o");
+  assertEquals(object.programs.get("from_xdp")!.testRun({ data: new Uint8Array(64) }).retval, 2);
+  assertEquals(object.programs.get("from_raw_tp")!.testRun({ ctx: new Uint8Array(16) }).retval, 1);
 });
 
 kernelTest("LoadedProgram shows id, log, instructions; closing it is idempotent", {}, () => {
