@@ -4,7 +4,10 @@
  *     deno run -A tests/conformance/run.ts [--target-btf FILE] FOLDER-OR-FILE…
  *     bun tests/conformance/run.ts …
  *
- * Ends with status 1 if there is any difference that is not in exceptions.ts.
+ * Ends with status 1 if there is any difference that is not in exceptions.ts. The whole corpus against the newest libbpf:
+ *
+ *     tests/conformance/corpus        # builds ~790 objects from the kernel's selftests, below ~/.cache/waggle-corpus
+ *     WAGGLE_LIBBPF=$(tests/conformance/libbpf) bun tests/conformance/run.ts ~/.cache/waggle-corpus/v3
  */
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
