@@ -14,17 +14,23 @@ kernelTest("opensnoop prints opens with their result and path", { needs: ["trace
   await interruptExample(script, LOST);
 });
 
-kernelTest("opensnoop -x -j -n -d prints failed opens as JSON and stops by itself", { needs: ["tracefs"] }, async () => {
-  using script = new Script(`${ROOT}examples/opensnoop.ts`, ["-x", "-j", "-n", "cat", "-d", "8"]);
-  const missing = `/tmp/waggle-missing-${script.pid}`;
-  const provoke = setInterval(() => void shell(`cat ${missing} /proc/self/stat`), 300);
-  const { code, stdout } = await script.end();
-  clearInterval(provoke);
-  assertEquals(code, 0);
-  const events = stdout.trim().split("\n").map((line) => JSON.parse(line) as { ret: number; comm: string; path: string });
-  assert(events.some((e) => e.path === missing && e.ret === -2), stdout);
-  assert(events.every((e) => e.ret < 0 && e.comm === "cat"), stdout);
-});
+kernelTest(
+  "opensnoop -x -j -n -d prints failed opens as JSON and stops by itself",
+  { needs: ["tracefs"] },
+  async () => {
+    using script = new Script(`${ROOT}examples/opensnoop.ts`, ["-x", "-j", "-n", "cat", "-d", "8"]);
+    const missing = `/tmp/waggle-missing-${script.pid}`;
+    const provoke = setInterval(() => void shell(`cat ${missing} /proc/self/stat`), 300);
+    const { code, stdout } = await script.end();
+    clearInterval(provoke);
+    assertEquals(code, 0);
+    const events = stdout.trim().split("\n").map((line) =>
+      JSON.parse(line) as { ret: number; comm: string; path: string }
+    );
+    assert(events.some((e) => e.path === missing && e.ret === -2), stdout);
+    assert(events.every((e) => e.ret < 0 && e.comm === "cat"), stdout);
+  },
+);
 
 kernelTest("opensnoop -p prints only its opens", { needs: ["tracefs"] }, async () => {
   using one = new Waiting("cat /proc/self/status; exec cat /proc/self/limits /proc/self/io");

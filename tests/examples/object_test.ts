@@ -23,7 +23,9 @@ kernelTest("object/opensnoop -x -j -u prints failed opens as JSON", { needs: ["t
   clearInterval(provoke);
   assertEquals(code, 0);
   assertMatch(stderr, LOST);
-  const events = stdout.trim().split("\n").map((line) => JSON.parse(line) as { ret: number; uid: number; path: string });
+  const events = stdout.trim().split("\n").map((line) =>
+    JSON.parse(line) as { ret: number; uid: number; path: string }
+  );
   assert(events.some((e) => e.path === missing && e.ret === -2), stdout);
   assert(events.every((e) => e.ret < 0 && e.uid === 0), stdout);
 });

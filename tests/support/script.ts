@@ -18,6 +18,9 @@ export function scriptCommand(path: string, args: readonly string[] = []): strin
   return [process.execPath, ...run, path, ...args];
 }
 
+/** Seconds to wait for output: half of what a test may take, a minute where nobody says otherwise. */
+const PATIENCE = Number(process.env["WAGGLE_TEST_TIMEOUT"] ?? 120_000) / 2000;
+
 /** How a script ended. */
 export interface ScriptResult {
   /** Exit status; null if a signal ended it. */
@@ -51,11 +54,14 @@ export class Script implements Disposable {
   }
 
   /** Waits until stdout (or stderr) matches. Throws with all output if the script ends first or time runs out. */
-  async until(pattern: RegExp, from: "stdout" | "stderr" = "stdout", seconds = 60): Promise<RegExpMatchArray> {
+  async until(pattern: RegExp, from: "stdout" | "stderr" = "stdout", seconds = PATIENCE): Promise<RegExpMatchArray> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const given = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(this.#complain(`no ${pattern} in ${from} after ${seconds} s`)), seconds * 1000);
-      this.#end.then(() => this[from].match(pattern) ?? reject(this.#complain(`ended without ${pattern} in ${from}`)), reject);
+      this.#end.then(
+        () => this[from].match(pattern) ?? reject(this.#complain(`ended without ${pattern} in ${from}`)),
+        reject,
+      );
     });
     const found = new Promise<RegExpMatchArray>((resolve) => {
       const look = () => {
