@@ -4,7 +4,7 @@
  */
 import type { Codec } from "../bytes/codec.ts";
 import { decodeString } from "../bytes/composites.ts";
-import { at, describeValue } from "../bytes/layout.ts";
+import { at, describeValue, type Layout } from "../bytes/layout.ts";
 import { bool, f32, f64, i16, i32, i64, i8, u16, u32, u64, u8 } from "../bytes/scalars.ts";
 import type { BtfEnum, BtfFloat, BtfInt } from "./types.ts";
 
@@ -160,7 +160,8 @@ function enumStorage(type: BtfEnum): AnyCodec {
 /** `char[length]`: text up to the first NUL. A string to write must leave room for one; bytes may fill all. */
 export function charsCodec(length: number): AnyCodec {
   const encoder = new TextEncoder();
-  return {
+  const codec: Layout<unknown> = {
+    desc: { kind: "str", length }, // for generated readers
     size: length,
     align: 1,
     read: (view, offset) => decodeString(new Uint8Array(view.buffer, view.byteOffset + offset, length)),
@@ -177,6 +178,7 @@ export function charsCodec(length: number): AnyCodec {
       target.fill(0).set(text);
     },
   };
+  return codec;
 }
 
 /** `length` bytes as a `Uint8Array`; reading copies them. */

@@ -1,7 +1,8 @@
 /** From the bytes of a record to an event, for ring and perf buffers. */
 import type { Codec } from "../bytes/codec.ts";
 import { FormatError } from "../errors.ts";
-import { WarmReader } from "./reader.ts";
+import { type Reader, WarmReader } from "./reader.ts";
+import { type RecordWindow, recordWindow } from "./record_window.ts";
 import type { RecordVisitor } from "./ring.ts";
 import type { SizedCodec } from "./tagged.ts";
 
@@ -12,6 +13,8 @@ export class EventDecoder<T> {
   readonly #sizeAt: SizedCodec<T>["sizeAt"] | undefined;
   readonly #reader: WarmReader<T> | undefined;
   readonly #where: string;
+  readonly #codec: Codec<T> | undefined;
+  #window: RecordWindow<T> | undefined;
 
   /** `where` names the buffer in errors. */
   constructor(codec: Codec<T> | undefined, where: string) {
@@ -19,6 +22,7 @@ export class EventDecoder<T> {
     this.#sizeAt = codec !== undefined && "sizeAt" in codec ? (codec as SizedCodec<T>).sizeAt : undefined;
     this.#reader = codec === undefined ? undefined : new WarmReader(codec);
     this.#where = where;
+    this.#codec = codec;
   }
 
   /** A visitor of records that passes events on. Make one for each scan: readers get faster. */
@@ -27,6 +31,26 @@ export class EventDecoder<T> {
     if (read === undefined) {
       return (view, offset, length) => handler(new Uint8Array(view.buffer, offset, length).slice() as T);
     }
+    return this.#visitor(handler, read);
+  }
+
+  /**
+   * Scans with a visitor that passes a window on, which ends with the scan: what keeps it must not read memory that is
+   * unmapped. Records that differ in size, and bytes, come as they do from `visitor`.
+   */
+  withWindow(handler: (event: T) => boolean | void, scan: (visit: RecordVisitor) => number): number {
+    if (this.#codec === undefined || this.#sizeAt !== undefined) return this.counted(scan(this.visitor(handler)));
+    const window = this.#window ?? recordWindow(this.#codec);
+    this.#window = undefined; // not for scans that the handler starts
+    try {
+      return scan(this.#visitor(handler, window.move));
+    } finally {
+      window.release();
+      this.#window = window;
+    }
+  }
+
+  #visitor(handler: (event: T) => boolean | void, read: Reader<T>): RecordVisitor {
     const size = this.#size;
     const sizeAt = this.#sizeAt;
     if (sizeAt !== undefined) {

@@ -142,6 +142,12 @@ export class PerfBuffer<T = Uint8Array> implements AsyncIterable<T>, Disposable 
     return stopped ? count : count + this.#consume(handler, limit - count);
   }
 
+  /** The same with one object for all events, whose properties are read when asked for: see `RingBuffer.each`. */
+  each(handler: (event: Readonly<T>) => boolean | void, limit: number = Infinity): number {
+    const { count, stopped } = this.#reader.consumeQueued(handler, limit);
+    return stopped ? count : count + this.#decoder.withWindow(handler, (visit) => this.#drain(visit, limit - count));
+  }
+
   /** Calls `visit` with the bytes of each event, valid during the call only. */
   scan(visit: RecordVisitor, limit: number = Infinity): number {
     return this.#drain(visit, limit);

@@ -5,6 +5,7 @@
  */
 import type { Codec } from "../bytes/codec.ts";
 import type { LayoutDesc } from "../bytes/layout.ts";
+import { cachedText } from "./text_cache.ts";
 
 /** Reads a value at an offset. */
 export type Reader<T> = (view: DataView, offset: number) => T;
@@ -37,16 +38,33 @@ export class WarmReader<T> {
 
 /** The generated reader of a codec, or its own `read`. */
 export function compileReader<T>(codec: Codec<T>): Reader<T> {
+  const source = fieldSource(codec);
+  const read = source && generate(source, `return (v, o) => (${literal(source.fields)});`) as Reader<T> | undefined;
+  return read ?? ((view, offset) => codec.read(view, offset)); // code generation may be forbidden
+}
+
+/** A record's fields as expressions over `v`, a DataView, and `o`, an offset; `reads` are `r0`, `r1`, ... in them. */
+export interface FieldSource {
+  readonly fields: readonly { readonly name: string; readonly expression: string }[];
+  readonly reads: readonly Reader<unknown>[];
+}
+
+/** The source of a codec's fields; undefined if it is no record, or too large for generated code. */
+export function fieldSource(codec: Codec<unknown>): FieldSource | undefined {
   const reads: Reader<unknown>[] = [];
   const budget = { fields: MAX_FIELDS };
-  const body = emit(codec, 0, reads, budget);
-  if (budget.fields < 0 || body === undefined) return (view, offset) => codec.read(view, offset);
-  const names = reads.map((_, i) => `r${i}`);
+  const fields = emit(codec, 0, reads, budget);
+  return fields === undefined || budget.fields < 0 ? undefined : { fields, reads };
+}
+
+/** Runs generated code, which returns something made of the fields; undefined where code generation is forbidden. */
+export function generate(source: FieldSource, body: string): unknown {
+  const names = source.reads.map((_, i) => `r${i}`);
   try {
-    const make = new Function("text", ...names, `return (v, o) => (${body});`) as (...args: unknown[]) => Reader<T>;
-    return make(shortText, ...reads);
-  } catch {
-    return (view, offset) => codec.read(view, offset); // no code generation here
+    return new Function("text", ...names, `"use strict"; ${body}`)(cachedText, ...source.reads);
+  } catch (error) {
+    if (error instanceof EvalError) return undefined;
+    throw error;
   }
 }
 
@@ -55,32 +73,43 @@ function descOf(codec: Codec<unknown>): LayoutDesc | undefined {
   return "desc" in codec ? codec.desc as LayoutDesc : undefined;
 }
 
-/** The expression that reads a codec's value at `o + offset`; undefined if there is nothing to gain. */
+/** The fields of a record; undefined if the codec is none. */
+export function fieldsOf(codec: Codec<unknown>): Codec<unknown>["fields"] {
+  const desc = descOf(codec);
+  if (desc?.kind !== "struct") return codec.fields;
+  return desc.fields.map(({ name, offset, layout }) => ({ name, offset, codec: layout }));
+}
+
+/** Expressions of the fields of a codec's value at `o + offset`; undefined if there are none. */
 function emit(
   codec: Codec<unknown>,
   offset: number,
   reads: Reader<unknown>[],
   budget: { fields: number },
-): string | undefined {
-  const desc = descOf(codec);
-  const fields = desc?.kind === "struct"
-    ? desc.fields.map((field) => ({ name: field.name, offset: field.offset, codec: field.layout as Codec<unknown> }))
-    : codec.fields;
+): FieldSource["fields"] | undefined {
+  const fields = fieldsOf(codec);
   if (fields === undefined) return undefined;
   budget.fields -= fields.length;
   if (budget.fields < 0) return undefined;
-  const parts = fields.map((field) => {
+  return fields.map((field) => {
     const at = offset + field.offset;
-    const value = scalar(descOf(field.codec), at) ?? emit(field.codec, at, reads, budget) ??
+    const expression = scalar(descOf(field.codec), at) ?? nested(emit(field.codec, at, reads, budget)) ??
       call(field.codec, at, reads);
-    return `${key(field.name)}: ${value}`;
+    return { name: field.name, expression };
   });
-  return `{${parts.join(", ")}}`;
 }
 
-/** Plain keys make literals of a fixed shape; "__proto__" must not set the prototype. */
-function key(name: string): string {
-  return /^[A-Za-z_$][\w$]*$/.test(name) && name !== "__proto__" ? name : `[${JSON.stringify(name)}]`;
+function nested(fields: FieldSource["fields"] | undefined): string | undefined {
+  return fields === undefined ? undefined : literal(fields);
+}
+
+function literal(fields: FieldSource["fields"]): string {
+  return `{${fields.map(({ name, expression }) => `${propertyKey(name)}: ${expression}`).join(", ")}}`;
+}
+
+/** Plain keys make literals of a fixed shape; "__proto__" must not set the prototype, nor "constructor" the class. */
+export function propertyKey(name: string): string {
+  return /^[A-Za-z_$][\w$]*$/.test(name) && !(name in Object.prototype) ? name : `[${JSON.stringify(name)}]`;
 }
 
 function call(codec: Codec<unknown>, offset: number, reads: Reader<unknown>[]): string {
@@ -99,37 +128,8 @@ function scalar(desc: LayoutDesc | undefined, offset: number): string | undefine
     case "float":
       return `v.getFloat${desc.bits}(${at}, true)`;
     case "str":
-      return desc.length === COMM ? `text(v, ${at})` : undefined;
+      return desc.length % 4 === 0 ? `text(v, ${at}, ${desc.length})` : undefined;
     default:
       return undefined;
   }
-}
-
-/** TASK_COMM_LEN: the most frequent string in events is the name of a task, and most of them are the same few. */
-const COMM = 16;
-const SLOTS = 256;
-const cachedWords = new Int32Array(SLOTS * 4);
-const cachedTexts: string[] = new Array<string>(SLOTS).fill("");
-const decoder = new TextDecoder();
-
-/** The text of 16 bytes up to the first zero byte, from a cache of whole contents: 8 ns instead of 30. */
-function shortText(view: DataView, at: number): string {
-  const a = view.getInt32(at, true);
-  const b = view.getInt32(at + 4, true);
-  const c = view.getInt32(at + 8, true);
-  const d = view.getInt32(at + 12, true);
-  const hash = Math.imul(a ^ Math.imul(b, 31) ^ Math.imul(c, 17) ^ Math.imul(d, 13), 0x9e3779b1) >>> 24;
-  const words = cachedWords;
-  const slot = hash * 4;
-  if (words[slot] === a && words[slot + 1] === b && words[slot + 2] === c && words[slot + 3] === d) {
-    return cachedTexts[hash]!;
-  }
-  const bytes = new Uint8Array(view.buffer, view.byteOffset + at, COMM).slice();
-  const end = bytes.indexOf(0);
-  const text = decoder.decode(end < 0 ? bytes : bytes.subarray(0, end));
-  words[slot] = a;
-  words[slot + 1] = b;
-  words[slot + 2] = c;
-  words[slot + 3] = d;
-  return cachedTexts[hash] = text;
 }

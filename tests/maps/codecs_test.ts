@@ -6,6 +6,8 @@ import { bytesCodec, perCpuCodec, sumValues, u32Codec } from "../../src/maps/cod
 import { formatIp, parseIp } from "../../src/maps/ip.ts";
 import { prefixCodec } from "../../src/maps/lpm.ts";
 import { compileReader, WarmReader } from "../../src/maps/reader.ts";
+import { recordWindow } from "../../src/maps/record_window.ts";
+import { cachedText } from "../../src/maps/text_cache.ts";
 import { test } from "../support/harness.ts";
 
 function view(length: number, fill = (i: number) => (i * 37 + 11) & 0xff): DataView {
@@ -53,6 +55,62 @@ test("`compileReader()` reads task names from its cache, right also after collis
     }
   }
 });
+
+test("`cachedText()` is the text up to the first NUL, whatever was read before", () => {
+  const data = view(128, () => 0);
+  const bytes = new Uint8Array(data.buffer);
+  for (let round = 0; round < 20_000; round++) {
+    // Few letters and lengths, so that slots are shared, and fields that are full.
+    const length = [4, 8, 16, 64, 68, 96][round % 6]!;
+    const used = (round * 7919) % (length + 1);
+    for (let i = 0; i < length; i++) bytes[8 + i] = i < used ? 97 + ((round >> 3) + i * (round % 3)) % 4 : 0;
+    if (round % 5 === 0) bytes.fill(0x78, 8 + used + 1, 8 + length); // behind the NUL
+    const end = bytes.subarray(8, 8 + length).indexOf(0);
+    const want = String.fromCharCode(...bytes.subarray(8, 8 + (end < 0 ? length : end)));
+    assertEquals(cachedText(data, 8, length), want);
+  }
+});
+
+test("windows read what the codec reads, generated and as closures, and end", () => {
+  const data = view(WIDE.size + 16, (i) => (i * 37 + 5) & 0x7f);
+  for (const odd of [WIDE, struct({ constructor: u8, toString: u16, "a b": u32, $view: u8 })]) {
+    const codec = odd as unknown as Codec<Record<string, unknown>>;
+    const window = recordWindow(codec);
+    const plain = withoutFunction(() => recordWindow(codec));
+    for (const offset of [0, 8, 16]) {
+      const want = codec.read(data, offset);
+      for (const { move } of [window, plain]) {
+        const record = move(data, offset);
+        for (const name of Object.keys(want)) assertEquals(record[name], want[name], name);
+      }
+    }
+    for (const { move, release } of [window, plain]) {
+      const record = move(data, 0);
+      release();
+      assertThrows(() => record[Object.keys(codec.read(data, 0))[0]!], RangeError);
+    }
+  }
+  assertEquals(recordWindow(u32 as Codec<number>).move(data, 0), u32.read(data, 0));
+});
+
+test("`compileReader()` works where code generation is forbidden", () => {
+  const read = withoutFunction(() => compileReader(WIDE as Codec<unknown>));
+  const data = view(WIDE.size);
+  assertEquals(read(data, 0), WIDE.read(data, 0));
+});
+
+/** As in a process that forbids code generation. */
+function withoutFunction<T>(fn: () => T): T {
+  const { Function } = globalThis;
+  globalThis.Function = function () {
+    throw new EvalError("Code generation from strings disallowed for this context");
+  } as unknown as FunctionConstructor;
+  try {
+    return fn();
+  } finally {
+    globalThis.Function = Function;
+  }
+}
 
 test("`compileReader()` leaves other codecs as they are", () => {
   const codec: Codec<number> = { size: 1, align: 1, read: () => 42, write() {} };

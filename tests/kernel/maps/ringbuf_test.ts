@@ -232,6 +232,28 @@ kernelTest("`scan()` shows records in place, and may stop", NEEDS, () => {
   assertEquals(ring.consume(() => {}), 2);
 });
 
+kernelTest("`each()` shows fields in place by one object, which ends with the call", NEEDS, async () => {
+  using ring = ringOf();
+  using producer = Producer.ring(ring);
+  producer.emit(10);
+  assertEquals((await ring.next())?.seq, 0n); // 1 to 9 are queued, and come first
+  producer.emit(5);
+  const seen: bigint[] = [];
+  let kept: { readonly seq: bigint } | undefined;
+  const count = ring.each((event) => {
+    seen.push(event.seq);
+    kept = event;
+    return event.seq < 12n;
+  });
+  assertEquals([count, seen], [12, range(1, 13).map(BigInt)]);
+  assertThrows(() => kept?.seq, RangeError);
+  assertEquals(ring.each(() => {}, 1), 1);
+  ring.each((event) => {
+    assertThrows(() => ring.each(() => {}), TypeError, "outer call");
+    assertEquals(event.seq, 14n); // still there
+  });
+});
+
 kernelTest("a handler that throws loses its record only", NEEDS, () => {
   using ring = ringOf();
   using producer = Producer.ring(ring);
