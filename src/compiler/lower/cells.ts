@@ -229,6 +229,13 @@ export class Cell {
     }
   }
 
+  /** Replaces every integer in it by what `map` makes of it. */
+  mapInts(map: (word: Value) => Value): void {
+    const { b } = this.#f;
+    if (this.type.k === "int") this.setWord(map(b.getLocal(this.#locals[0]!)));
+    for (const cell of this.#inner) cell.mapInts(map);
+  }
+
   /** Writes the one word that the value is in a register. */
   setWord(word: Value): void {
     this.#f.b.setLocal(this.#locals[0]!, word);

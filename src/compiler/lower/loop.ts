@@ -6,6 +6,7 @@
 import type { DoWhile, Expr, For, ForOf, Stmt, While } from "../syntax/ast.ts";
 import { declareName, destructure } from "./assign.ts";
 import { branchOn } from "./condition.ts";
+import { COUNTER } from "../check/int_types.ts";
 import { hasHelper, hasKfunc } from "./helpers.ts";
 import { elementLayout, elementPlace, readMemory } from "./memory.ts";
 import type { Flow, JumpTarget, Lowering } from "./lowering.ts";
@@ -172,9 +173,10 @@ function openIterator(f: Lowering, stmt: Stmt, from: IntVal, to: IntVal): Iterat
 function blur(f: Lowering, stmt: Stmt, pointer: ReturnType<Lowering["word"]>): void {
   for (const symbol of f.bindings.assignedIn.get(stmt) ?? []) {
     const binding = f.bound.get(symbol);
-    if (binding === undefined || !("cell" in binding) || binding.cell.type.k !== "int") continue;
     const unknown = (): ReturnType<Lowering["word"]> => f.b.load(4, pointer, 0, { volatile: true });
-    binding.cell.setWord(f.b.sub(f.b.add(f.word(binding.cell.read()), unknown()), unknown()));
+    if (binding !== undefined && "cell" in binding) {
+      binding.cell.mapInts((word) => f.b.sub(f.b.add(word, unknown()), unknown()));
+    }
   }
 }
 
@@ -204,6 +206,7 @@ function overRange(f: Lowering, stmt: ForOf, { from, to }: RangeVal, label: stri
   const bind = (val: IntVal): void =>
     destructure(f, stmt.target, val, stmt.iterable, (ident, item) => declareName(f, ident, item, stmt.iterable));
   const type = { bits: Math.max(to.t.bits, from.t.bits, 1), signed };
+  if (!bounded && wantsOutline(f)) return outlineRange(f, stmt, label, from, to);
   if (!bounded) {
     const iterator = openIterator(f, stmt, from, to);
     return iterated(
@@ -253,6 +256,39 @@ function overRange(f: Lowering, stmt: ForOf, { from, to }: RangeVal, label: stri
   f.b.seal(head);
   f.enter(exit);
   f.meet(target.breakFlows);
+}
+
+/** bpf_loop counts by itself; it takes the number of rounds as unsigned. */
+function outlineRange(f: Lowering, stmt: ForOf, label: string | undefined, from: IntVal, to: IntVal): void {
+  const { c: start } = from;
+  if (start === undefined) {
+    f.fail("unbounded-loop", "this kernel has no loop from one variable to another", stmt.iterable, [
+      "start at a constant: `range(n)`",
+    ]);
+  }
+  const rounds = f.b.newLocal("rounds");
+  const [none, join] = [f.b.newBlock(), f.b.newBlock()];
+  f.b.setLocal(rounds, f.b.sub(f.word(to), f.b.const(start)));
+  f.b.branchIf(to.t.signed ? "sgt" : "ugt", f.word(to), f.b.const(start), join, none);
+  f.enter(none);
+  f.b.setLocal(rounds, f.b.const(0n));
+  f.b.jump(join);
+  f.enter(join);
+  const begin = (g: Lowering): void => {
+    const item = g.int(g.b.add(g.b.zext(g.b.param(0), 32), g.b.const(start)), COUNTER);
+    destructure(g, stmt.target, item, stmt.iterable, (ident, val) => declareName(g, ident, val, stmt.iterable));
+  };
+  const body = (g: Lowering): void => g.rules.statement(g, stmt.body, undefined);
+  outlineLoop(f, {
+    stmt,
+    label,
+    test: undefined,
+    testFirst: true,
+    begin,
+    body,
+    update: undefined,
+    rounds: f.b.getLocal(rounds),
+  });
 }
 
 function iterated(

@@ -5,7 +5,7 @@
  */
 import type { Layout } from "../../bytes/layout.ts";
 import { BPF_F_CURRENT_CPU, BPF_F_USER_STACK } from "../../abi/bpf.gen.ts";
-import { I64, U32 } from "../check/int_types.ts";
+import { I32, I64, U32 } from "../check/int_types.ts";
 import { isAggregation, type MapDefinition, type MapKind } from "../definitions.ts";
 import type { Value } from "../ir/ir.ts";
 import type { Call } from "../syntax/ast.ts";
@@ -119,14 +119,14 @@ const METHODS: Readonly<Record<string, (m: MapCall) => Val>> = {
   push: (m) => {
     const value = materialise(m.f, argument(m, 0), m.def.value!, "value", m.call.args[0]!);
     m.f.effect();
-    return m.f.int(helper(m.f, "map_push_elem", [m.fd(), m.f.address(value), flags(m, 1)]), I64);
+    return errorOf(m.f, helper(m.f, "map_push_elem", [m.fd(), m.f.address(value), flags(m, 1)]));
   },
   pop: (m) => takeOut(m, "map_pop_elem"),
   peek: (m) => takeOut(m, "map_peek_elem"),
   bloom_add: (m) => {
     const value = materialise(m.f, argument(m, 0), m.def.value!, "value", m.call.args[0]!);
     m.f.effect();
-    return m.f.int(helper(m.f, "map_push_elem", [m.fd(), m.f.address(value), m.f.b.const(0n)]), I64);
+    return errorOf(m.f, helper(m.f, "map_push_elem", [m.fd(), m.f.address(value), m.f.b.const(0n)]));
   },
   bloom_has: (m) =>
     succeeded(
@@ -213,12 +213,17 @@ function succeeded(f: Lowering, result: Value): BoolVal {
   return { k: "bool", ir: f.b.compare("eq", result, f.b.const(0n)), c: undefined };
 }
 
+/** Operations of maps gave an `int` up to Linux 6.3, whose upper half is anything. */
+function errorOf(f: Lowering, result: Value): Val {
+  return f.int(f.b.sext(result, 32), I32);
+}
+
 function set(m: MapCall): Val {
   const { f } = m;
   const keyAddress = key(m);
   const value = materialise(f, argument(m, 1), m.def.value!, "value", m.call.args[1]!);
   f.effect();
-  return f.int(helper(f, "map_update_elem", [m.fd(), keyAddress, f.address(value), flags(m, 2)]), I64);
+  return errorOf(f, helper(f, "map_update_elem", [m.fd(), keyAddress, f.address(value), flags(m, 2)]));
 }
 
 /** The element's address; a new key gets what `initial` gives, 0 if there is no room. */

@@ -28,6 +28,10 @@ export interface OutlinedLoop {
   readonly testFirst: boolean;
   readonly body: (g: Lowering) => void;
   readonly update: ((g: Lowering) => void) | undefined;
+  /** Run before each round, for `for…of`: binds the item. */
+  readonly begin?: (g: Lowering) => void;
+  /** How often at most. */
+  readonly rounds?: Value;
 }
 
 /** A variable that the body shares with the function around it. */
@@ -38,6 +42,11 @@ interface Captured {
   /** Stored back: the variable itself is a cell, not only what was put into one to travel. */
   readonly shared: boolean;
 }
+
+/*
+ * Integers that can change are made unknown to the verifier (the number of the round is added and taken away again):
+ * up to Linux 6.6 it looks at the first round only, and would take what it knows there for true in all.
+ */
 
 /** Whether the function can hand itself to a body: only programs can bind their parameters again. */
 export function canOutline(f: Lowering): boolean {
@@ -58,7 +67,7 @@ export function outlineLoop(f: Lowering, loop: OutlinedLoop): void {
   for (const { outer, offset } of captured) outer.save(address(), offset);
   const g = compileBody(f, loop, captured, scratchAt);
   const callback = f.b.funcAddr(g.b.fn.name);
-  helper(f, "loop", [f.b.const(MAX_ITERATIONS), callback, address(), f.b.const(0n)], { writes: 0b100 });
+  helper(f, "loop", [loop.rounds ?? f.b.const(MAX_ITERATIONS), callback, address(), f.b.const(0n)], { writes: 0b100 });
   for (const { outer, offset, shared } of captured) if (shared) outer.restore(address(), offset);
   for (const symbol of f.rounds.undefinedIn.get(loop.stmt) ?? []) f.present.delete(symbol);
   if (g.returns) passReturnOn(f, address());
@@ -115,9 +124,14 @@ function compileBody(f: Lowering, loop: OutlinedLoop, captured: readonly Capture
   g.scratchUsed = f.scratchUsed;
   if (f.scratchBase !== undefined) g.scratchBase = g.b.load(8, frame(g), scratchAt);
   f.start!(g);
+  const unknown = g.b.slotAddress(g.b.newSlot("unknown", 8, 8));
+  g.b.store(8, unknown, 0, g.b.param(0));
+  const load = (): Value => g.b.load(8, unknown, 0, { volatile: true });
+  const blur = (cell: Cell): void => cell.mapInts((word) => g.b.sub(g.b.add(word, load()), load()));
   const inner = captured.map(({ symbol, outer, offset, shared }) => {
     const cell = new Cell(g, symbol.name, outer.type);
     cell.restore(frame(g), offset);
+    if (shared) blur(cell);
     g.bound.set(symbol, { cell });
     return { cell, offset, shared };
   });
@@ -159,6 +173,7 @@ function lowerBody(g: Lowering, loop: OutlinedLoop, leave: (result: bigint) => v
   }
   g.jumps.push(target);
   g.loops.push(loop.stmt);
+  loop.begin?.(g);
   loop.body(g);
   g.loops.pop();
   g.jumps.pop();

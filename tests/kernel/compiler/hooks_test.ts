@@ -85,10 +85,12 @@ loads("sk_lookup", (ctx, { SK_PASS }) => {
   if (ctx.local_port === 7) return SK_PASS;
 });
 loads("sk_msg", (ctx, { SK_PASS }) => (ctx.size > 0 ? SK_PASS : SK_PASS));
-loads(
-  "netfilter",
-  (ctx, { NF_ACCEPT, NF_DROP }) => (ctx.state.hook === 1 && ctx.skb.len > 60000 ? NF_DROP : NF_ACCEPT),
-);
+if (kernelAtLeast("6.4")) {
+  loads(
+    "netfilter",
+    (ctx, { NF_ACCEPT, NF_DROP }) => (ctx.state.hook === 1 && ctx.skb.len > 60000 ? NF_DROP : NF_ACCEPT),
+  );
+}
 loads("syscall", () => 0);
 
 /** Ethernet, IPv4 with a header of 20 bytes, UDP to port 53. */

@@ -131,69 +131,6 @@ check(
   1,
 );
 check(
-  "while with an unknown bound runs in an iterator",
-  (ctx, $) => {
-    let n = ctx.arg0;
-    while (n < $.limit) n += ctx.arg1;
-    return n;
-  },
-  21,
-  { globals: { limit: { layout: u64, initial: 20n, constant: false } } },
-);
-check(
-  "for to a variable, with break, and for…of a variable range",
-  (ctx, $) => {
-    let sum = 0;
-    for (let i = 0; i < $.limit; i++) {
-      if (i === 7) break;
-      sum += i;
-    }
-    for (const i of $.range($.limit)) {
-      if (i % 2 === 0) continue;
-      sum += i;
-    }
-    do sum += ctx.arg0; while (sum < $.limit * 10);
-    return sum;
-  },
-  200,
-  { globals: { limit: { layout: u32, initial: 20, constant: false } } },
-);
-check(
-  "return out of an iterator",
-  (ctx, $) => {
-    for (let i = 0; i < $.limit; i++) if (i * i > 50) return i + ctx.arg0;
-    return 0;
-  },
-  9,
-  { globals: { limit: { layout: u32, initial: 20, constant: false } } },
-);
-check(
-  "nested loops with unknown bounds, and what they change",
-  (ctx, { m, limit }) => {
-    m.set(1, { n: 5 });
-    const s = m.get(1);
-    if (!s) return 1;
-    const key = { a: ctx.arg0, b: 3 };
-    let last;
-    for (let i = 0; i < limit; i++) {
-      s.n += i;
-      if (i === 4) continue;
-      for (let j = 0; j < limit; j++) {
-        if (j > i) break;
-        s.n++;
-      }
-      last = i;
-      key.a += 1;
-    }
-    return s.n * 100 + (last ?? 0) + key.a;
-  },
-  10019,
-  {
-    maps: { m: map("hash", { key: u32, value: { n: u32 } }) },
-    globals: { limit: { layout: u32, initial: 10, constant: false } },
-  },
-);
-check(
   "a scalar from a map in a variable that is assigned again",
   (ctx, { m }) => {
     m.set(1, 5);

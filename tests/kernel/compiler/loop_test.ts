@@ -1,0 +1,92 @@
+/** Loops whose bound is not known: in an iterator of the kernel, and through bpf_loop as on kernels without those. */
+import { assertEquals } from "@std/assert";
+import type { Btf } from "../../../src/btf/btf.ts";
+import { u32 } from "../../../src/bytes/scalars.ts";
+import { MachineFacts } from "../../../src/script/facts.ts";
+import { map } from "../../compiler/support/compile.ts";
+import { Loaded } from "../../compiler/support/kernel.ts";
+import { kernelTest } from "../../support/harness.ts";
+import { kernelAtLeast } from "../../support/needs.ts";
+
+// deno-lint-ignore no-explicit-any -- kernel functions are compiled, never called
+type Any = any;
+
+const CASES: readonly (readonly [name: string, fn: (ctx: Any, $: Any) => unknown, wanted: number])[] = [
+  ["while", (ctx, { limit }) => {
+    let n = ctx.arg0;
+    while (n < limit) n += ctx.arg1;
+    return n;
+  }, 21],
+  ["for with break, do", (ctx, { limit }) => {
+    let sum = 0;
+    for (let i = 0; i < limit; i++) {
+      if (i === 7) break;
+      sum += i;
+    }
+    do sum += ctx.arg0; while (sum < limit * 10);
+    return sum;
+  }, 200],
+  ["return", (ctx, { limit }) => {
+    for (let i = 0; i < limit; i++) if (i * i > 50) return i + ctx.arg0;
+    return 0;
+  }, 9],
+  ["ranges", (_ctx, { limit, range }) => {
+    let sum = 0;
+    for (const i of range(limit)) {
+      if (i === 7) continue;
+      if (i === 15) break;
+      sum += i;
+    }
+    for (const i of range(5, limit)) sum += i;
+    for (const _ of range(50, limit)) sum += 1000000;
+    return sum;
+  }, 278],
+  ["nested, with map values, objects and a value that may be missing", (ctx, { m, limit }) => {
+    m.set(1, { n: 5 });
+    const s = m.get(1);
+    if (!s) return 1;
+    const key = { a: ctx.arg0, b: 3 };
+    let last;
+    for (let i = 0; i < limit; i++) {
+      s.n += i;
+      if (i === 4) continue;
+      for (let j = 0; j < limit; j++) {
+        if (j > i) break;
+        s.n++;
+      }
+      last = i;
+      key.a += 1;
+    }
+    return s.n * 100 + (last ?? 0) + key.a;
+  }, 40039],
+];
+
+/** The kernel's types without the iterator. */
+function withoutIterators(btf: Btf): Btf {
+  return new Proxy(btf, {
+    get(target, property) {
+      if (property === "find") {
+        return (name: string, kind?: Any) => name === "bpf_iter_num_new" ? undefined : target.find(name, kind);
+      }
+      const value = Reflect.get(target, property, target) as unknown;
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+for (const [name, fn, wanted] of CASES) {
+  for (const way of ["bpf_iter_num", "bpf_loop"] as const) {
+    if (!kernelAtLeast(way === "bpf_loop" ? "5.17" : "6.4")) continue;
+    kernelTest(`a loop by ${way}: ${name}`, {}, () => {
+      using facts = new MachineFacts();
+      const script = {
+        maps: { m: map("hash", { key: u32, value: { n: u32 } }) },
+        globals: { limit: { layout: u32, initial: 20, constant: false } },
+        programs: { "raw_tp:waggle": fn },
+      };
+      using loaded = new Loaded(script, way === "bpf_loop" ? { kernelBtf: withoutIterators(facts.kernelBtf!) } : {});
+      assertEquals(loaded.run([1n, 2n]).retval | 0, wanted);
+      assertEquals(loaded.output.spec.subprograms.length > 0, way === "bpf_loop");
+    });
+  }
+}
