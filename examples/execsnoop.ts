@@ -15,18 +15,19 @@ using tracer = bpf({
   maps: {
     execs: ringbuf({ pid: u32, parent: u32, uid: u32, length: u32, comm: str(16), args: bytes(256) }),
   },
-  types: { Arguments: bytes(256) },
   programs: {
-    "tracepoint:sched:sched_process_exec"(_, { execs, task, pid, ppid, uid, comm, user, Arguments }) {
-      const mm = task().mm;
-      execs.emit({
-        pid: pid(),
-        parent: ppid(),
-        uid: uid(),
-        length: mm.arg_end - mm.arg_start,
-        comm: comm(),
-        args: user(mm.arg_start, Arguments),
-      });
+    "tracepoint:sched:sched_process_exec"(_, { execs, task, pid, ppid, uid, comm, min, u64, bpf_probe_read_user }) {
+      const e = execs.reserve();
+      if (!e) return;
+      const { arg_start, arg_end } = task().mm;
+      e.pid = pid();
+      e.parent = ppid();
+      e.uid = uid();
+      e.length = arg_end - arg_start;
+      e.comm = comm();
+      // Not a byte more than there are: behind them the stack ends.
+      bpf_probe_read_user(e.args, min(u64(arg_end - arg_start), 256), arg_start);
+      execs.submit(e);
     },
   },
 });
