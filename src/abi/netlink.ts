@@ -47,3 +47,35 @@ export const tcmsg = {
   tcm_parent: [12, "u32"],
   tcm_info: [16, "u32"],
 } as const satisfies Fields;
+
+/** `struct rtmsg`, of RTM_*ROUTE; lengths are prefix lengths in bits. */
+export const rtmsg = {
+  rtm_family: [0, "u8"],
+  rtm_dst_len: [1, "u8"],
+  rtm_table: [4, "u8"],
+  rtm_protocol: [5, "u8"],
+  rtm_scope: [6, "u8"],
+  rtm_type: [7, "u8"],
+  rtm_flags: [8, "u32"],
+} as const satisfies Fields;
+
+/** Attributes of a route. */
+export const RTA_DST = 1;
+export const RTA_OIF = 4;
+export const RTA_GATEWAY = 5;
+export const RTA_PRIORITY = 6;
+export const RTA_TABLE = 15;
+export const RTA_VIA = 18;
+export const RTA_ENCAP_TYPE = 21;
+export const RTA_ENCAP = 22;
+
+/** `rtm_protocol` of routes that a person made, and `rtm_type` of ordinary ones. */
+export const RTPROT_STATIC = 4;
+export const RTN_UNICAST = 1;
+
+/** RTA_ENCAP of LWTUNNEL_ENCAP_SEG6_LOCAL, and the action that runs a program. See include/uapi/linux/seg6_local.h */
+export const SEG6_LOCAL_ACTION = 1;
+export const SEG6_LOCAL_BPF = 8;
+export const SEG6_LOCAL_ACTION_END_BPF = 15;
+export const SEG6_LOCAL_BPF_PROG = 1;
+export const SEG6_LOCAL_BPF_PROG_NAME = 2;

@@ -13,6 +13,8 @@ import { exists } from "../syscall/files.ts";
 import { arch, syscallError } from "../syscall/libc.ts";
 import { perfEventOpen, tryPerfEventOpen } from "../syscall/perf_event.ts";
 import { attachAction, errnoOf, missing } from "./attempt.ts";
+import { isGlob } from "./glob.ts";
+import { attachKprobes } from "./kprobe_multi.ts";
 import type { Link } from "./link.ts";
 import { attachPerfEvents } from "./perf_link.ts";
 import type { AttachableProgram, Attacher, Cookie, KprobeOptions, KsyscallOptions, ProbeMode } from "./types.ts";
@@ -40,9 +42,22 @@ export const kprobe: Attacher<KprobeOptions> = {
     if (retprobe && offset !== 0) {
       throw new TypeError(`Cannot attach program "${prog.name}": a return probe takes no offset`);
     }
+    if (isGlob(symbol)) {
+      if (offset !== 0) throw new TypeError(`Cannot attach program "${prog.name}": a pattern takes no offset`);
+      return attachKprobes(prog, symbol, { retprobe, cookie: options.cookie });
+    }
     return attachSite(prog, siteOf(symbol, offset, retprobe), options.cookie, options.mode ?? "auto");
   },
 };
+
+/** One kprobe at the start of a function, or at its return. */
+export function attachKprobeAt(
+  prog: AttachableProgram,
+  symbol: string,
+  options: { retprobe: boolean; cookie: Cookie | undefined },
+): Link {
+  return attachSite(prog, siteOf(symbol, 0, options.retprobe), options.cookie, "auto");
+}
 
 export const ksyscall: Attacher<KsyscallOptions> = {
   options: ["syscall", "retprobe", "cookie"],

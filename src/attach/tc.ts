@@ -32,6 +32,7 @@ import { Netlink, NetlinkMessage, type NetlinkReply } from "../syscall/netlink.t
 import { attachAction, errnoOf } from "./attempt.ts";
 import type { Device } from "./device.ts";
 import { Link } from "./link.ts";
+import { NamespaceUndo } from "./namespace_undo.ts";
 import type { AttachableProgram, TcOptions } from "./types.ts";
 
 type Direction = NonNullable<TcOptions["direction"]>;
@@ -46,14 +47,19 @@ export function attachFilter(prog: AttachableProgram, device: Device, direction:
     throw new RangeError(`Cannot attach program "${prog.name}": priority ${priority} is not between 1 and 65535`);
   }
   const what = `tc ${direction} of ${device.label}`;
-  const madeQdisc = addQdisc(prog, device, what);
-  try {
-    const filter = addFilter(prog, device, direction, priority, handle, what);
-    return new Link({ what, undo: () => removeFilter(device, filter, madeQdisc) });
-  } catch (error) {
-    if (madeQdisc) removeQdiscIfUnused(device);
-    throw error;
-  }
+  let filter: Filter;
+  let madeQdisc = false;
+  const undo = new NamespaceUndo(() => removeFilter(device, filter, madeQdisc));
+  undo.closeUnless(() => {
+    madeQdisc = addQdisc(prog, device, what);
+    try {
+      filter = addFilter(prog, device, direction, priority, handle, what);
+    } catch (error) {
+      if (madeQdisc) removeQdiscIfUnused(device);
+      throw error;
+    }
+  });
+  return new Link({ what, kept: [undo.namespace], undo: () => undo.run() });
 }
 
 function parentOf(direction: Direction): number {

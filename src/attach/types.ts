@@ -58,7 +58,7 @@ export type ProbeMode = "auto" | "link" | "perf" | "legacy";
 
 /** kprobe, kretprobe. */
 export interface KprobeOptions {
-  /** Kernel function. */
+  /** Kernel function; with `*` or `?` all functions that match. */
   symbol?: string;
   /** Bytes from its start; 0 for return probes. */
   offset?: number;
@@ -94,10 +94,15 @@ export interface KprobeMultiOptions {
 
 /** uprobe, uretprobe. */
 export interface UprobeOptions {
-  /** A path, or the name of a library (`libc.so.6`, `libc`) or command (`bash`), which is searched for. */
+  /**
+   * A path, or the name of a library (`libc.so.6`, `libc`) or command (`bash`), which is searched for. With `pid` as that
+   * process sees it: in its container, and first among the files that it has mapped.
+   */
   path?: string;
-  /** Function, also with version: `memcpy@GLIBC_2.2.5`. */
+  /** Function, also with version: `memcpy@GLIBC_2.2.5`; with `*` or `?` all functions that match. */
   symbol?: string;
+  /** Or an address, as the file's symbol table has it. */
+  address?: Cookie;
   /** Bytes from the function's start; without `symbol` from the start of the file. */
   offset?: number;
   /** Only in this process; 0: this one; left out: in all, also those that start later. */
@@ -137,7 +142,7 @@ export interface UsdtOptions {
   cookie?: Cookie;
 }
 
-/** tracepoint. */
+/** tracepoint. `*` and `?` match as in file names. */
 export interface TracepointOptions {
   category?: string;
   name?: string;
@@ -156,6 +161,18 @@ export interface RawTracepointOptions {
 export interface TraceOptions {
   /** Needs Linux 5.19. */
   cookie?: Cookie;
+}
+
+/** fentry.multi, fexit.multi, fsession.multi (7.2). */
+export interface TraceMultiOptions {
+  /** `*` and `?` match as in file names. */
+  pattern?: string;
+  /** Or the functions by name. */
+  symbols?: readonly string[];
+  /** The module they are in; by default the kernel itself. */
+  module?: string;
+  /** One for each of the functions. */
+  cookies?: readonly Cookie[];
 }
 
 /** freplace: another target than the one at load (5.10). */
@@ -282,6 +299,22 @@ export interface SocketFilterOptions extends SocketOptions {
   reuseport?: boolean;
 }
 
+/** lwt_in, lwt_out, lwt_xmit, lwt_seg6local: a route of its own, which is removed with the link. */
+export interface RouteOptions {
+  /** Destination, `10.1.0.0/16` or `fd00::2/128`; without length one address. */
+  to?: string;
+  /** The next hop; without one the destination is on the device's own link. */
+  via?: string;
+  /** Network device, by name or index; needed without `via`, and for IPv6. */
+  device?: string | number;
+  /** Number of the routing table; main by default. */
+  table?: number;
+  /** Order among routes to one destination, lowest first. */
+  metric?: number;
+  /** lwt_xmit: bytes that the program may add at the front, up to 256. */
+  headroom?: number;
+}
+
 /** lirc_mode2. */
 export interface LircOptions {
   /** Device file, `/dev/lirc0`. */
@@ -304,6 +337,7 @@ export type AttachOptions =
     | TracepointOptions
     | RawTracepointOptions
     | TraceOptions
+    | TraceMultiOptions
     | FreplaceOptions
     | IterOptions
     | PerfEventOptions
@@ -316,5 +350,6 @@ export type AttachOptions =
     | SockmapOptions
     | SocketOptions
     | SocketFilterOptions
+    | RouteOptions
     | LircOptions
   );

@@ -2,9 +2,11 @@
  * uprobe, uretprobe: a perf event of the `uprobe` unit (Linux 4.17), or of a probe made in tracefs (older). The kernel
  * places a breakpoint at an offset of a file, in every process that maps it.
  */
+import { BPF_TRACE_UPROBE_MULTI } from "../abi/bpf.gen.ts";
 import { NotSupportedError } from "../errors.ts";
-import { findBinary } from "../kernel/binary_path.ts";
-import { findFunction, withElf } from "../kernel/elf_symbols.ts";
+import { fileOffset, withElf } from "../kernel/elf_symbols.ts";
+import { findBinaryOf } from "../kernel/process_files.ts";
+import { functionOffset, matchingFunctions } from "../kernel/file_functions.ts";
 import { type Pmu, readPmu } from "../kernel/pmu.ts";
 import { openTracefs, probeName } from "../kernel/tracefs.ts";
 import { isReturnSection } from "../object/section_name.ts";
@@ -12,9 +14,11 @@ import type { Fd } from "../syscall/fd.ts";
 import { perfEventOpen } from "../syscall/perf_event.ts";
 import { PERF_TYPE_TRACEPOINT } from "../abi/perf.gen.ts";
 import { missing } from "./attempt.ts";
-import type { Link } from "./link.ts";
+import { globToRegExp, isGlob } from "./glob.ts";
+import { Link } from "./link.ts";
 import { attachPerfEvents } from "./perf_link.ts";
-import type { AttachableProgram, Attacher, UprobeOptions } from "./types.ts";
+import type { AttachableProgram, Attacher, Cookie, UprobeOptions } from "./types.ts";
+import { linkUprobes } from "./uprobe_multi.ts";
 
 /** Where a uprobe goes. */
 export interface UprobeSite {
@@ -28,32 +32,84 @@ export interface UprobeSite {
 }
 
 export const uprobe: Attacher<UprobeOptions> = {
-  options: ["path", "symbol", "offset", "pid", "retprobe", "cookie", "refCtrOffset", "mode"],
+  options: ["path", "symbol", "address", "offset", "pid", "retprobe", "cookie", "refCtrOffset", "mode"],
   attach(prog, target, options) {
     const named = target.kind === "uprobe" ? target : undefined;
-    const path = findBinary(options.path ?? named?.path ?? missing(prog, "path", '"libc.so.6"'));
-    const symbol = options.symbol ??
-      (options.offset === undefined || options.path === undefined ? named?.symbol : undefined);
-    const added = options.offset ?? named?.offset ?? 0;
-    if (symbol === undefined && options.offset === undefined) missing(prog, "symbol", '"malloc"');
-    const start = symbol === undefined ? 0 : withElf(path, (elf) => findFunction(elf, symbol).offset);
+    const path = findBinaryOf(options.path ?? named?.path ?? missing(prog, "path", '"libc.so.6"'), options.pid);
     const retprobe = options.retprobe ?? (prog.def !== undefined && isReturnSection(prog.def));
-    if (retprobe && symbol !== undefined && added !== 0) {
-      throw new TypeError(`Cannot attach program "${prog.name}": a return probe takes no offset`);
-    }
-    const place = symbol === undefined
-      ? `0x${added.toString(16)}`
-      : `${symbol}${added === 0 ? "" : `+0x${added.toString(16)}`}`;
-    return attachUprobeAt(prog, {
-      path,
-      offset: start + added,
-      retprobe,
-      refCtrOffset: options.refCtrOffset ?? 0,
-      pid: options.pid,
-      what: `${retprobe ? "uretprobe" : "uprobe"} "${path}:${place}"`,
-    }, options);
+    const isWhole = options.address !== undefined || options.offset !== undefined && options.path !== undefined;
+    const symbol = options.symbol ?? (isWhole ? undefined : named?.symbol);
+    if (symbol !== undefined && isGlob(symbol)) return attachPattern(prog, path, symbol, retprobe, options);
+    const place = findPlace(prog, path, symbol, retprobe, { ...options, offset: options.offset ?? named?.offset });
+    return attachUprobeAt(prog, siteOf(path, place, retprobe, options), options);
   },
 };
+
+/** Where in the file, and how messages print it. */
+interface Place {
+  readonly offset: number;
+  readonly label: string;
+}
+
+function siteOf(path: string, place: Place, retprobe: boolean, options: UprobeOptions): UprobeSite {
+  const { refCtrOffset = 0, pid } = options;
+  const what = `${retprobe ? "uretprobe" : "uprobe"} "${path}:${place.label}"`;
+  return { path, offset: place.offset, retprobe, refCtrOffset, pid, what };
+}
+
+function findPlace(
+  prog: AttachableProgram,
+  path: string,
+  symbol: string | undefined,
+  retprobe: boolean,
+  { address, offset }: { address?: Cookie; offset?: number | undefined },
+): Place {
+  const where = address ?? (symbol !== undefined && /^0x[0-9a-f]+$/i.test(symbol) ? BigInt(symbol) : undefined);
+  if (where !== undefined) {
+    const start = withElf(path, (elf) => fileOffset(elf, Number(where)));
+    return { offset: start + (offset ?? 0), label: `0x${where.toString(16)}` };
+  }
+  if (symbol === undefined) {
+    if (offset === undefined) missing(prog, "symbol", '"malloc"');
+    return { offset, label: `0x${offset.toString(16)}` };
+  }
+  const added = offset ?? 0;
+  if (retprobe && added !== 0) {
+    throw new TypeError(`Cannot attach program "${prog.name}": a return probe takes no offset`);
+  }
+  const label = added === 0 ? symbol : `${symbol}+0x${added.toString(16)}`;
+  return { offset: functionOffset(path, symbol) + added, label };
+}
+
+/** All functions that match: one link where the program was loaded for it (6.6), else one uprobe for each. */
+function attachPattern(
+  prog: AttachableProgram,
+  path: string,
+  pattern: string,
+  retprobe: boolean,
+  options: UprobeOptions,
+): Link {
+  if (options.offset !== undefined || options.refCtrOffset !== undefined) {
+    throw new TypeError(`Cannot attach program "${prog.name}": a pattern takes no offset`);
+  }
+  const what = `functions "${path}:${pattern}"`;
+  const places = matchingFunctions(path, globToRegExp(pattern), pattern);
+  const { pid, cookie } = options;
+  if (prog.expectedAttachType === BPF_TRACE_UPROBE_MULTI) {
+    const cookies = cookie === undefined ? [] : places.map(() => cookie);
+    return linkUprobes(prog, what, { path, offsets: places.map((p) => p.offset), cookies, pid, retprobe });
+  }
+  const links: Link[] = [];
+  try {
+    for (const { name, offset } of places) {
+      links.push(attachUprobeAt(prog, siteOf(path, { offset, label: name }, retprobe, options), options));
+    }
+  } catch (error) {
+    for (const link of links) link.close();
+    throw error;
+  }
+  return Link.group(what, links);
+}
 
 /** One uprobe. Throws `SyscallError` and `NotSupportedError`. */
 export function attachUprobeAt(

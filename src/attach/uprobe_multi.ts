@@ -1,14 +1,13 @@
 /** uprobe.multi, uretprobe.multi, uprobe.session: one link for many functions of a file (Linux 6.6). */
 import { BPF_F_UPROBE_MULTI_RETURN, BPF_TRACE_UPROBE_MULTI, BPF_TRACE_UPROBE_SESSION } from "../abi/bpf.gen.ts";
 import { EINVAL } from "../abi/errno.gen.ts";
-import { NotFoundError } from "../errors.ts";
-import { findBinary } from "../kernel/binary_path.ts";
-import { findFunction, matchFunctions, withElf } from "../kernel/elf_symbols.ts";
+import { functionOffset, matchingFunctions } from "../kernel/file_functions.ts";
+import { findBinaryOf } from "../kernel/process_files.ts";
 import { isReturnSection, isSessionSection } from "../object/section_name.ts";
 import { arena } from "../syscall/memory.ts";
 import { getpid } from "../syscall/process.ts";
 import { createLink, missing } from "./attempt.ts";
-import { globToRegExp } from "./glob.ts";
+import { globToRegExp, isGlob } from "./glob.ts";
 import { Link } from "./link.ts";
 import type { AttachableProgram, Attacher, Cookie, UprobeMultiOptions } from "./types.ts";
 
@@ -16,7 +15,7 @@ export const uprobeMulti: Attacher<UprobeMultiOptions> = {
   options: ["path", "pattern", "symbols", "offsets", "refCtrOffsets", "cookies", "pid", "retprobe", "session"],
   attach(prog, target, options) {
     const named = target.kind === "uprobe_multi" ? target : undefined;
-    const path = findBinary(options.path ?? named?.path ?? missing(prog, "path", '"libc.so.6"'));
+    const path = findBinaryOf(options.path ?? named?.path ?? missing(prog, "path", '"libc.so.6"'), options.pid);
     const offsets = options.offsets ?? findOffsets(prog, path, options.symbols, options.pattern ?? named?.pattern);
     const { refCtrOffsets, cookies } = options;
     if (offsets.length === 0) throw new TypeError(`Cannot attach program "${prog.name}": no function is given`);
@@ -76,10 +75,8 @@ function findOffsets(
   symbols: readonly string[] | undefined,
   pattern: string | undefined,
 ): number[] {
-  if (symbols !== undefined) return withElf(path, (elf) => symbols.map((symbol) => findFunction(elf, symbol).offset));
+  if (symbols !== undefined) return symbols.map((symbol) => functionOffset(path, symbol));
   if (pattern === undefined) missing(prog, "pattern", '"malloc*"');
-  if (!/[*?]/.test(pattern)) return withElf(path, (elf) => [findFunction(elf, pattern).offset]);
-  const found = withElf(path, (elf) => matchFunctions(elf, globToRegExp(pattern)));
-  if (found.length === 0) throw new NotFoundError("function", pattern, [], { where: `"${path}"` });
-  return found.map((place) => place.offset);
+  if (!isGlob(pattern)) return [functionOffset(path, pattern)];
+  return matchingFunctions(path, globToRegExp(pattern), pattern).map((place) => place.offset);
 }

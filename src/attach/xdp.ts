@@ -23,6 +23,7 @@ import { netDevices, Netlink, netlinkAttributes, NetlinkMessage } from "../sysca
 import { attachAction, errnoOf, linkError, tryLink } from "./attempt.ts";
 import { type Device, findDevice } from "./device.ts";
 import { Link } from "./link.ts";
+import { NamespaceUndo } from "./namespace_undo.ts";
 import type { AttachableProgram, Attacher, XdpOptions } from "./types.ts";
 
 const MODES = {
@@ -54,18 +55,27 @@ export const xdp: Attacher<XdpOptions> = {
 };
 
 function hint(errno: number): string | undefined {
-  if (errno === EBUSY || errno === EEXIST) return "another XDP program is attached there: see `bpftool net`";
+  if (errno === EBUSY || errno === EEXIST) {
+    return "a device takes one XDP program, and another is there (see `bpftool net`): detach it, call one from the " +
+      "other through a program array, or use tcx, which takes many";
+  }
   if (errno === EINVAL) return "the device may not support this mode, or its MTU is too large for XDP";
   return undefined;
 }
 
 function attachNetlink(prog: AttachableProgram, device: Device, what: string, mode: number, replace: boolean): Link {
   const flags = mode | (replace ? 0 : XDP_FLAGS_UPDATE_IF_NOEXIST);
-  setProgram(device.index, prog.fd, flags, attachAction(prog, what));
   // The program may be closed before the link is: keep what is needed to recognise it.
   const kept = dupFd(prog.fd);
   const id = progInfo(kept.number).id;
-  return new Link({ what, kept: [kept], undo: () => removeProgram(device, kept.number, id, mode) });
+  const undo = new NamespaceUndo(() => removeProgram(device, kept.number, id, mode));
+  try {
+    undo.closeUnless(() => setProgram(device.index, prog.fd, flags, attachAction(prog, what)));
+  } catch (error) {
+    kept.close();
+    throw error;
+  }
+  return new Link({ what, kept: [kept, undo.namespace], undo: () => undo.run() });
 }
 
 function setProgram(index: number, fd: number, flags: number, action: string, expected?: number): void {

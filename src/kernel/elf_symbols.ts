@@ -43,9 +43,9 @@ export function withElf<T>(path: string, use: (elf: ElfFile) => T): T {
 /**
  * Finds a function by name, `name@VERSION` (any symbol of that version) or `name@@VERSION` (the default one). Without a
  * version the default one is preferred, and a strong symbol to a weak one. Throws `NotFoundError`, and `WaggleError` if
- * several different functions fit equally.
+ * several different functions fit equally. `code` is the file that has the code, if `elf` has only symbols.
  */
-export function findFunction(elf: ElfFile, symbol: string): FunctionPlace {
+export function findFunction(elf: ElfFile, symbol: string, code: ElfFile = elf): FunctionPlace {
   const wanted = parseName(symbol);
   const versions = new SymbolVersions(elf);
   const tables = [
@@ -54,20 +54,20 @@ export function findFunction(elf: ElfFile, symbol: string): FunctionPlace {
   ];
   for (const table of tables) {
     const found = best(elf, symbol, table());
-    if (found !== undefined) return place(elf, symbol, found);
+    if (found !== undefined) return place(elf, symbol, found, code);
   }
   return notFound(elf, symbol, wanted.name);
 }
 
 /** All functions whose name fits, each once per place, in the order of the file's tables. */
-export function matchFunctions(elf: ElfFile, pattern: RegExp): FunctionPlace[] {
+export function matchFunctions(elf: ElfFile, pattern: RegExp, code: ElfFile = elf): FunctionPlace[] {
   const found = new Map<number, FunctionPlace>();
   for (const table of [elf.dynamicSymbols, elf.symbols]) {
     for (let i = 1; i < table.count; i++) {
       if (table.type(i) !== STT_FUNC || table.section(i) === SHN_UNDEF) continue;
       const name = table.name(i).replace(/@.*$/, "");
       if (!pattern.test(name)) continue;
-      const offset = fileOffset(elf, table.value(i));
+      const offset = fileOffset(code, table.value(i));
       if (!found.has(offset)) found.set(offset, { name, offset, size: table.size(i) });
     }
   }
@@ -165,14 +165,14 @@ function best(elf: ElfFile, symbol: string, candidates: readonly Candidate[]): C
   return first[0];
 }
 
-function place(elf: ElfFile, symbol: string, { value, size, type }: Candidate): FunctionPlace {
+function place(elf: ElfFile, symbol: string, { value, size, type }: Candidate, code: ElfFile): FunctionPlace {
   if (type === STT_GNU_IFUNC) {
     throw new NotSupportedError(`a probe on "${symbol}"`, {
       message: `Cannot probe "${symbol}" in "${elf.name}": it is an indirect function`,
       hint: "its code is in one of several functions that the loader chooses from; attach to that one",
     });
   }
-  return { name: symbol, offset: fileOffset(elf, value), size };
+  return { name: symbol, offset: fileOffset(code, value), size };
 }
 
 function notFound(elf: ElfFile, symbol: string, name: string): never {

@@ -7,6 +7,7 @@ import { InsnView } from "../asm/insn.ts";
 import { EINVAL } from "../abi/errno.gen.ts";
 import { NotSupportedError, SyscallError, VerifierError, WaggleError } from "../errors.ts";
 import { hasFeature } from "../kernel/features.ts";
+import { hasKprobeMulti } from "../kernel/kprobe_multi.ts";
 import { kernelVersion } from "../kernel/version.ts";
 import type { RelocatedProgram } from "../object/relocate.ts";
 import { matchSection } from "../object/section_name.ts";
@@ -104,6 +105,7 @@ function typeOf(program: ProgramSpec): { type: number; expected: number } {
     if (def.attach === "kprobe") expected = abi.BPF_TRACE_KPROBE_MULTI;
     if (def.attach === "uprobe" && hasFeature("uprobe_multi_link")) expected = abi.BPF_TRACE_UPROBE_MULTI;
   }
+  if (expected === abi.BPF_TRACE_KPROBE_MULTI && !hasKprobeMulti()) expected = 0;
   if (flags.includes("attachableOpt") && !hasFeature("exp_attach_type")) expected = 0;
   return { type: numbers[def.prog]!, expected };
 }

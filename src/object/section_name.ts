@@ -120,7 +120,7 @@ export function parseTarget(def: SectionDef, target: string): SectionTarget {
 }
 
 function parseKprobe(def: SectionDef, target: string): SectionTarget {
-  const match = /^([\w.]+)(?:\+(.+))?$/.exec(target);
+  const match = /^([\w.*?]+)(?:\+(.+))?$/.exec(target);
   if (match === null) fail(def, target, "no function name");
   const offset = match[2] === undefined ? 0 : parseOffset(def, target, match[2]);
   if (offset > 0 && isReturnSection(def)) fail(def, target, "a return probe takes no offset");
