@@ -10,7 +10,9 @@ struct call {
 };
 
 struct event {
+	__u64 time;
 	__u32 pid;
+	__u32 uid;
 	__s32 ret;
 	char comm[16];
 	char path[256];
@@ -25,10 +27,12 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 256 * 1024);
+	__uint(max_entries, 1 << 20);
 } opens SEC(".maps");
 
-__u32 target;
+__u32 target, user;
+_Bool failed_only;
+__u64 lost;
 
 SEC("tracepoint/syscalls/sys_enter_openat")
 int sys_enter_openat(struct trace_event_raw_sys_enter *ctx)
@@ -38,6 +42,8 @@ int sys_enter_openat(struct trace_event_raw_sys_enter *ctx)
 	struct call call;
 
 	if (target && id >> 32 != target)
+		return 0;
+	if (user != 0xffffffff && (__u32)bpf_get_current_uid_gid() != user)
 		return 0;
 	call.path = ctx->args[1];
 	bpf_map_update_elem(&started, &tid, &call, BPF_ANY);
@@ -54,13 +60,19 @@ int sys_exit_openat(struct trace_event_raw_sys_exit *ctx)
 
 	if (!call)
 		return 0;
-	event = bpf_ringbuf_reserve(&opens, sizeof(*event), 0);
-	if (event) {
-		event->pid = id >> 32;
-		event->ret = ctx->ret;
-		bpf_get_current_comm(&event->comm, sizeof(event->comm));
-		bpf_probe_read_user_str(&event->path, sizeof(event->path), (void *)call->path);
-		bpf_ringbuf_submit(event, 0);
+	if (!failed_only || ctx->ret < 0) {
+		event = bpf_ringbuf_reserve(&opens, sizeof(*event), 0);
+		if (event) {
+			event->time = bpf_ktime_get_ns();
+			event->pid = id >> 32;
+			event->uid = bpf_get_current_uid_gid();
+			event->ret = ctx->ret;
+			bpf_get_current_comm(&event->comm, sizeof(event->comm));
+			bpf_probe_read_user_str(&event->path, sizeof(event->path), (void *)call->path);
+			bpf_ringbuf_submit(event, 0);
+		} else {
+			__sync_fetch_and_add(&lost, 1);
+		}
 	}
 	bpf_map_delete_elem(&started, &tid);
 	return 0;

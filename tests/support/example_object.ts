@@ -1,6 +1,6 @@
 /**
- * The object of an example: the example's own definition, compiled instead of loaded. The script's text up to
- * `tracer.attach` is taken as it is, with `compile` in place of `bpf`.
+ * The object of an example: the example's own definition, compiled instead of loaded. The script's text up to its call of
+ * `bpf` is taken as it is, `main` left out, with `compile` in place of `bpf`.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import process from "node:process";
@@ -29,14 +29,12 @@ export const EXAMPLES: readonly string[] = [
 /** Compiles an example. */
 export async function exampleObject(name: string): Promise<CompiledScript> {
   const text = readFileSync(`${ROOT}examples/${name}.ts`, "utf8");
-  const end = /^tracer\.(attach|globals)/m.exec(text);
-  if (end === null || !text.includes("using tracer = bpf({")) {
-    throw new Error(`${name}.ts does not look like an example`);
-  }
-  const module = text.slice(0, end.index)
-    .replace("using tracer = bpf({", "export const object = compile({")
+  const call = /^( *)using tracer = bpf\(\{[^]*?^\1\}\);$/m.exec(text);
+  if (call === null) throw new Error(`${name}.ts does not look like an example`);
+  const module = text.slice(0, call.index).replace(/^async function main\([^]*/m, "")
     .replace(/\bbpf\b(?=[^{}]*\} from "\.\.\/mod\.ts")/, "compile")
-    .replace(`"../mod.ts"`, JSON.stringify(`${ROOT}mod.ts`));
+    .replace(`"../mod.ts"`, JSON.stringify(`${ROOT}mod.ts`)) +
+    call[0].replace("using tracer = bpf({", "export const object = compile({").trimStart();
   const folder = mkdtempSync("/tmp/waggle-example-");
   // Examples read their options from the command line.
   const own = process.argv.splice(2);
