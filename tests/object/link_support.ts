@@ -72,7 +72,8 @@ function describeSymbol(elf: ElfFile, index: number): string {
 function describeDatasec(btf: Btf, id: number): string {
   const type = btf.type(id);
   if (type.kind !== "DATASEC") return "";
-  const vars = type.vars.map((v) => {
+  // libbpf leaves the order in which it met them.
+  const vars = [...type.vars].sort((a, b) => a.offset - b.offset).map((v) => {
     const t = btf.type(v.type);
     return `${t.kind} ${t.name} ${"linkage" in t ? t.linkage : ""} ${v.offset} ${v.size}`;
   });

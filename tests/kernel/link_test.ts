@@ -3,9 +3,11 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { join } from "node:path";
 import { link } from "../../src/object/link.ts";
+import { runLinked } from "../conformance/link_run.ts";
+import { randomSplit } from "../conformance/link_split.ts";
 import { kernelTest } from "../support/harness.ts";
-import { inFolder, run } from "../btf/support.ts";
-import { object } from "./link_support.ts";
+import { compileBpf, inFolder, run } from "../btf/support.ts";
+import { object } from "../object/link_support.ts";
 
 /** Return values of both programs, run by the kernel on 64 bytes of packet. */
 function results(bytes: Uint8Array): number[] {
@@ -49,4 +51,15 @@ kernelTest("programs return the same however their object was linked", {
   assertEquals(results(link([main, lib], { gcSections: true }).bytes), expected);
   assertEquals(results(link([main, lib], { gcSections: true, exports: [], minimizeCore: true }).bytes), expected);
   assertEquals(results(link([lib, main]).bytes), expected);
+});
+
+kernelTest("random programs return the same from one file and from several, linked", {
+  needs: ["tool:clang-19"],
+}, () => {
+  const compiled = (name: string, text: string) => ({ name, bytes: compileBpf(text, ["-w"]) });
+  for (let seed = 0; seed < 4; seed++) {
+    const { whole, parts, programs } = randomSplit(seed);
+    const inputs = parts.map((text, i) => compiled(`${i}.o`, text));
+    assertEquals(runLinked(compiled("whole.o", whole), inputs, programs), [], `seed ${seed}`);
+  }
 });
