@@ -45,12 +45,12 @@ export interface KernelQueue<V> {
   peek(): V | undefined;
 }
 
-/** Bloom filters: `mayHave` may be wrong about values never added, never about values that were. */
+/** Bloom filters: `has` may be wrong about values never added, never about values that were. */
 export interface KernelBloomFilter<V> {
   /** Adds a value. Returns 0 or a negative errno. */
   add(value: V): number;
   /** Whether the value may have been added. */
-  mayHave(value: V): boolean;
+  has(value: V): boolean;
 }
 
 /** Ring buffers and perf event arrays: a stream of records to the script. */

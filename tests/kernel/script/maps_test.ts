@@ -237,3 +237,46 @@ kernelTest("maps that are full or foreign say so", {}, () => {
   assertThrows(() => tracer.maps.small, TypeError, "the tracer is closed");
   tracer.close();
 });
+
+kernelTest("Bloom filters and tries answer on both sides", { needs: ["kernel:5.16"] }, () => {
+  using tracer = w.bpf({
+    maps: {
+      seen: w.bloomFilter(w.u64, 100),
+      routes: w.lpmTrie({ prefix: w.u32, address: w.bytes(4) }, w.u32),
+    },
+    globals: { address: { bytes: w.bytes(4) } },
+    programs: {
+      "raw_tp:sys_enter"(_, { seen, routes, address }) {
+        seen.add(7);
+        if (!seen.has(7) || !seen.has(8)) return 1000;
+        return routes.get({ prefix: 32, address: address.bytes }) ?? 999;
+      },
+    },
+  });
+  tracer.maps.seen.add(8n);
+  tracer.maps.routes.set({ prefix: 8, address: new Uint8Array([10, 0, 0, 0]) }, 1);
+  tracer.maps.routes.set({ prefix: 16, address: new Uint8Array([10, 1, 0, 0]) }, 2);
+  const route = (...bytes: number[]) => {
+    tracer.globals.address = { bytes: new Uint8Array(bytes) };
+    return run(tracer);
+  };
+  assertEquals([route(10, 2, 3, 4), route(10, 1, 3, 4), route(11, 1, 1, 1)], [1, 2, 999]);
+  assertEquals([tracer.maps.seen.mayHave(7n), tracer.maps.seen.mayHave(8n)], [true, true]);
+});
+
+kernelTest("task storage keeps a value for each thread", { needs: ["kernel:5.11"] }, () => {
+  using tracer = w.bpf({
+    maps: { perTask: w.taskStorage({ calls: w.u64 }) },
+    programs: {
+      "tp_btf:sys_enter"(_, { perTask, task }) {
+        const mine = perTask.getOrCreate(task());
+        if (mine) mine.calls++;
+      },
+    },
+  });
+  tracer.attach();
+  for (let i = 0; i < 10; i++) void process.ppid;
+  tracer.detach();
+  const { calls } = tracer.maps.perTask.get({ pid: process.pid }) ?? { calls: 0n };
+  assert(calls >= 10n, `${calls} calls`);
+});
