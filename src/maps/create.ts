@@ -1,10 +1,9 @@
 /** Creates maps without an object file: typed by schemas, one class per kind. */
 import { BPF_F_NUMA_NODE } from "../abi/bpf.gen.ts";
-import { BtfBuilder } from "../btf/write.ts";
 import { toLayout } from "../bytes/composites.ts";
 import type { Host, Schema } from "../bytes/layout.ts";
 import { nearestNames } from "../errors.ts";
-import { btfLoad, mapCreate } from "../syscall/bpf.ts";
+import { mapCreate } from "../syscall/bpf.ts";
 import { dupFd, type Fd } from "../syscall/fd.ts";
 import { pageSize } from "../syscall/memory.ts";
 import type { ArenaMap } from "./arena.ts";
@@ -21,6 +20,7 @@ import type { PerfEventArray } from "./perf_event_array.ts";
 import type { BloomFilter, QueueMap } from "./queue.ts";
 import type { CpuMap, DevMap } from "./redirect.ts";
 import type { RingBuffer } from "./ringbuf.ts";
+import { schemaBtf } from "./schema_btf.ts";
 import type { StackTraceMap } from "./stack_trace.ts";
 import type { StorageMap } from "./storage.ts";
 import type { UserRingBuffer } from "./user_ringbuf.ts";
@@ -43,7 +43,7 @@ export interface CreateOptions<T extends MapKindName = MapKindName, K = Schema, 
   readonly numaNode?: number | undefined;
   /** Of maps of maps: a map that the inner ones are like, or how to make one. */
   readonly inner?: FdLike | CreateOptions | undefined;
-  /** A BTF object and the types in it, for `bpftool map dump` and for spin locks, timers and kptrs in values. */
+  /** A BTF object and the types in it, for spin locks, timers and kptrs in values; those of the schemas if left out. */
   readonly btf?: { readonly fd: FdLike; readonly keyTypeId: number; readonly valueTypeId: number } | undefined;
 }
 
@@ -107,11 +107,9 @@ function makeMap(options: CreateOptions): MapBase {
     mapExtra: BigInt(options.mapExtra ?? 0),
   };
   using inner = innerFd(kind, options);
-  using btf = options.btf === undefined && kind.name.endsWith("_storage") && kind.createFlags !== undefined
-    ? storageBtf(params.valueSize)
-    : undefined;
-  const types = btf === undefined ? options.btf : { fd: btf, keyTypeId: STORAGE_KEY, valueTypeId: STORAGE_VALUE };
-  const fd = create(params, { ...options, btf: types }, inner?.number);
+  const btf = options.btf ?? schemaBtf(kind, key.codec, value.codec, params.valueSize);
+  using _own = options.btf === undefined ? btf?.fd as Fd | undefined : undefined;
+  const fd = create(params, { ...options, btf }, inner?.number);
   return wrapMap(fd, params, { key: key.codec, value: value.codec, inner: innerCodecs(options) });
 }
 
@@ -130,19 +128,6 @@ function create(params: MapParams, options: CreateOptions, innerMapFd: number | 
     btf_key_type_id: options.btf?.keyTypeId,
     btf_value_type_id: options.btf?.valueTypeId,
   });
-}
-
-const STORAGE_KEY = 1;
-const STORAGE_VALUE = 3;
-
-/** Storage maps must have BTF: an int as key, here an array of bytes as value. */
-function storageBtf(valueSize: number): Fd {
-  const btf = new BtfBuilder();
-  const int = { kind: "INT", bitOffset: 0, char: false, bool: false } as const;
-  const key = btf.add({ ...int, name: "int", size: 4, bits: 32, signed: true });
-  const byte = btf.add({ ...int, name: "unsigned char", size: 1, bits: 8, signed: false });
-  btf.add({ kind: "ARRAY", name: "", type: byte, indexType: key, nelems: valueSize });
-  return btfLoad(btf.toBytes());
 }
 
 /** Size and codec of a key or value. Sizes that a kind fixes may be left out, but not contradicted. */

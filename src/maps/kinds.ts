@@ -28,6 +28,8 @@ export interface MapKind {
   readonly valueSize?: number;
   /** The kernel refuses BTF types at creation. */
   readonly noBtf?: boolean;
+  /** Creation from schemas gives the kernel their BTF; "must": the kernel takes the kind with types only. */
+  readonly btf?: "may" | "must";
   /** Flags that creation needs. */
   readonly createFlags?: number;
 }
@@ -55,11 +57,18 @@ const ring = {
   noBtf: true,
   advice: { get: RING, set: RING, delete: RING, take: RING, list: RING },
 };
-const array = { ops: ARRAY, indexed: true, keySize: 4, advice: { delete: ALWAYS, take: ALWAYS } };
-const storage = { ops: STORAGE, keySize: 4, createFlags: abi.BPF_F_NO_PREALLOC, advice: { list: NO_LIST } };
+const hash = { ops: HASH, btf: "may" as const };
+const array = { btf: "may" as const, ops: ARRAY, indexed: true, keySize: 4, advice: { delete: ALWAYS, take: ALWAYS } };
+const storage = {
+  btf: "must" as const,
+  ops: STORAGE,
+  keySize: 4,
+  createFlags: abi.BPF_F_NO_PREALLOC,
+  advice: { list: NO_LIST },
+};
 
 const ROWS = {
-  hash: { type: abi.BPF_MAP_TYPE_HASH, since: "3.19", ops: HASH },
+  hash: { type: abi.BPF_MAP_TYPE_HASH, since: "3.19", ...hash },
   array: { type: abi.BPF_MAP_TYPE_ARRAY, since: "3.19", ...array },
   prog_array: { type: abi.BPF_MAP_TYPE_PROG_ARRAY, since: "4.2", ops: FDS, keySize: 4, valueSize: 4, indexed: true },
   perf_event_array: {
@@ -72,7 +81,7 @@ const ROWS = {
     noBtf: true,
     advice: { get: "read its events with open()" },
   },
-  percpu_hash: { type: abi.BPF_MAP_TYPE_PERCPU_HASH, since: "4.6", ops: HASH, perCpu: true },
+  percpu_hash: { type: abi.BPF_MAP_TYPE_PERCPU_HASH, since: "4.6", ...hash, perCpu: true },
   percpu_array: { type: abi.BPF_MAP_TYPE_PERCPU_ARRAY, since: "4.6", ...array, perCpu: true },
   stack_trace: {
     type: abi.BPF_MAP_TYPE_STACK_TRACE,
@@ -92,11 +101,12 @@ const ROWS = {
     noBtf: true,
     advice: { get: "the kernel does not give cgroups back" },
   },
-  lru_hash: { type: abi.BPF_MAP_TYPE_LRU_HASH, since: "4.10", ops: HASH },
-  lru_percpu_hash: { type: abi.BPF_MAP_TYPE_LRU_PERCPU_HASH, since: "4.10", ops: HASH, perCpu: true },
+  lru_hash: { type: abi.BPF_MAP_TYPE_LRU_HASH, since: "4.10", ...hash },
+  lru_percpu_hash: { type: abi.BPF_MAP_TYPE_LRU_PERCPU_HASH, since: "4.10", ...hash, perCpu: true },
   lpm_trie: {
     type: abi.BPF_MAP_TYPE_LPM_TRIE,
     since: "4.11",
+    btf: "may",
     ops: ["get", "set", "delete", "list", "batch"],
     createFlags: abi.BPF_F_NO_PREALLOC,
   },
@@ -149,6 +159,7 @@ const ROWS = {
   bloom_filter: {
     type: abi.BPF_MAP_TYPE_BLOOM_FILTER,
     since: "5.16",
+    btf: "may",
     ops: [],
     keySize: 0,
     advice: {
@@ -183,7 +194,7 @@ const ROWS = {
     keySize: 4,
     indexed: true,
   },
-  rhash: { type: abi.BPF_MAP_TYPE_RHASH, since: "7.1", ops: HASH },
+  rhash: { type: abi.BPF_MAP_TYPE_RHASH, since: "7.1", ...hash },
 } as const satisfies Readonly<Record<string, Omit<MapKind, "name">>>;
 
 /** The name of a kind, for example `percpu_hash`. */

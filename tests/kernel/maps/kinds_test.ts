@@ -7,8 +7,8 @@ import process from "node:process";
 import { Builder, r0, r1, r10, r2, r3, r4, r5, r6 } from "../../../src/asm/build.ts";
 import * as abi from "../../../src/abi/bpf.gen.ts";
 import { BtfBuilder } from "../../../src/btf/write.ts";
-import { str } from "../../../src/bytes/composites.ts";
-import { i32, u16, u32, u64 } from "../../../src/bytes/scalars.ts";
+import { array, str, struct } from "../../../src/bytes/composites.ts";
+import { enumeration, i32, u16, u32, u64, u8 } from "../../../src/bytes/scalars.ts";
 import { NotFoundError, SyscallError } from "../../../src/errors.ts";
 import { possibleCpus } from "../../../src/kernel/cpus.ts";
 import { createMap } from "../../../src/maps/create.ts";
@@ -58,6 +58,33 @@ kernelTest("hash kinds: bpftool reads what was set and writes what is got", { ne
     assertEquals(new Map(map), new Map([[258, { a: 7, b: -1 }], [5, { a: 1, b: 2 }]]));
     assertEquals([map.delete(5), map.delete(5), map.size], [true, false, 1]);
   }
+});
+
+kernelTest("createMap() gives the kernel the names of keys and values", { needs: [...TOOL, "kernel:5.3"] }, () => {
+  const formatted = (id: number) =>
+    (JSON.parse(bpftool("-j", "map", "dump", "id", String(id))) as { formatted?: unknown }[]).map((item) =>
+      item.formatted
+    );
+  const key = struct({ pid: u32, comm: str(8) }, "task");
+  const value = {
+    count: u64,
+    last: i32,
+    in: { flag: u8 },
+    list: array(u16, 2),
+    why: enumeration("why", { CALLED: 1 }),
+  };
+  using map = createMap({ type: "hash", key, value, maxEntries: 4 });
+  const entry = { count: 1n, last: -2, in: { flag: 3 }, list: [4, 5], why: "CALLED" } as const;
+  map.set({ pid: 1, comm: "x" }, { ...entry, list: [4, 5] });
+  assertEquals(formatted(map.id), [{ key: { pid: 1, comm: "x" }, value: { ...entry, count: 1 } }]);
+  using slots = createMap({ type: "array", value: { hits: u32 }, maxEntries: 1 });
+  assertEquals(formatted(slots.id), [{ key: 0, value: { hits: 0 } }]);
+  using routes = createMap({ type: "lpm_trie", key: { length: u32, data: u32 }, value: { hop: u32 }, maxEntries: 1 });
+  const { btf_id, btf_key_type_id, btf_value_type_id } = routes.info();
+  assert(btf_id > 0 && btf_key_type_id > 0 && btf_value_type_id > 0);
+  // Whoever finds the map by its id reads names too.
+  using foreign = openMap({ id: map.id }) as HashMap;
+  assertEquals([...foreign], [[{ pid: 1, comm: "x" }, entry]]);
 });
 
 kernelTest("array: bpftool reads what was set, programs see mmap'ed writes", { needs: [...TOOL, "kernel:5.5"] }, () => {
