@@ -9,6 +9,7 @@ import type { LinkDetails } from "../kernel/link_types.ts";
 import { bpfCall, linkDetach, type LinkInfo, linkInfo, objGet, objPin } from "../syscall/bpf.ts";
 import type { Fd } from "../syscall/fd.ts";
 import { unlink } from "../syscall/files.ts";
+import { beforeDeath } from "../syscall/signals.ts";
 
 /** What a link is made of. */
 export interface LinkParts {
@@ -20,12 +21,27 @@ export interface LinkParts {
   readonly kept?: readonly Fd[];
   /** Takes back what closing descriptors does not. Runs once, before they are closed. */
   readonly undo?: (() => void) | undefined;
+  /** The kernel keeps it when the process dies, so `undo` also runs before a signal ends the process. */
+  readonly lasting?: boolean;
 }
 
 /**
  * A program attached to something, until it is disposed. A link that is not disposed ends with the process, unless it
- * is pinned. Where `fd` is undefined there is no BPF link, and a process that is killed leaves the attachment behind: tc
- * and XDP by netlink, cgroups and sockmaps by BPF_PROG_ATTACH, probes made in tracefs; all on older kernels only.
+ * is pinned. Where `fd` is undefined there is no BPF link, and the kernel keeps the attachment: tc and XDP by netlink,
+ * cgroups and sockmaps by BPF_PROG_ATTACH, routes, probes made in tracefs. Such ones are also taken back when SIGINT or
+ * SIGTERM would end the process; only one that is killed (SIGKILL) leaves them behind.
+ *
+ * @example
+ * ```ts ignore
+ * // ignored: needs an object file
+ * import { load } from "@waggle/waggle";
+ *
+ * using bpf = load("./count.bpf.o");
+ * {
+ *   using link = bpf.program("count").attach({ device: "eth0" });
+ *   console.log(link.id, link.type);
+ * } // detached here
+ * ```
  */
 export class Link implements Disposable {
   /** What it is attached to: `tracepoint "syscalls:sys_enter_openat"`. */
@@ -33,6 +49,8 @@ export class Link implements Disposable {
   readonly #links: readonly Fd[];
   readonly #kept: readonly Fd[];
   #undo: (() => void) | undefined;
+  /** Takes back the action before death. */
+  #forget: (() => void) | undefined;
   #pins = 0;
   #closed = false;
 
@@ -41,6 +59,7 @@ export class Link implements Disposable {
     this.#links = parts.links ?? [];
     this.#kept = parts.kept ?? [];
     this.#undo = parts.undo;
+    if (parts.lasting) this.#forget = beforeDeath(() => this.close());
   }
 
   /** Opens a pinned link. Throws `SyscallError`. */
@@ -51,7 +70,10 @@ export class Link implements Disposable {
   /** One link of many, which are not used any more: a pattern that stands for several places. */
   static group(what: string, members: readonly Link[]): Link {
     const undos = members.flatMap((member) => member.#undo ?? []);
+    const isLasting = members.some((member) => member.#forget !== undefined);
+    for (const member of members) member.#forget?.();
     return new Link({
+      lasting: isLasting,
       what,
       links: members.flatMap((member) => member.#links),
       kept: members.flatMap((member) => member.#kept),
@@ -129,6 +151,7 @@ export class Link implements Disposable {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#forget?.();
     // What lies under a pinned link (a probe in tracefs) must stay with it.
     const undo = this.#pins > 0 ? undefined : this.#undo;
     this.#undo = undefined;

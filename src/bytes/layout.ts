@@ -23,6 +23,7 @@ export type LayoutDesc =
     readonly values: readonly (readonly [string, bigint])[];
   };
 
+/** A field of a struct or a member of a union. */
 export interface LayoutField {
   readonly name: string;
   /** Bytes from the start of the struct. */

@@ -1,5 +1,5 @@
 /** Ending a script: a signal that is aborted by Ctrl-C, and a pause that such a signal cuts short. */
-import { runtime } from "../syscall/runtime/mod.ts";
+import { onSignal } from "../syscall/signals.ts";
 
 /** When else to stop. */
 export interface InterruptOptions {
@@ -32,13 +32,12 @@ export function interrupted(options: InterruptOptions = {}): AbortSignal {
     throw new RangeError(`Cannot stop after ${seconds} seconds: takes a number from 0`);
   }
   const controller = new AbortController();
-  const engine = runtime();
   const undo: (() => void)[] = [];
   const stop = () => {
     for (const f of undo.splice(0)) f();
     controller.abort();
   };
-  undo.push(engine.onSignal("SIGINT", stop), engine.onSignal("SIGTERM", stop));
+  undo.push(onSignal("SIGINT", stop), onSignal("SIGTERM", stop));
   if (seconds * 1000 <= LONGEST_DELAY) {
     const timer = setTimeout(stop, seconds * 1000);
     undo.push(() => clearTimeout(timer));
@@ -51,6 +50,14 @@ export function interrupted(options: InterruptOptions = {}): AbortSignal {
 /**
  * Waits for so many seconds. Resolves to true when they have gone, to false at once when `signal` is aborted: made
  * for `while (await pause(1, stop))`.
+ *
+ * @example
+ * ```ts run
+ * import { pause } from "@waggle/waggle";
+ *
+ * if (!(await pause(0.001))) throw new Error("nothing cut the pause short");
+ * if (await pause(10, AbortSignal.abort())) throw new Error("the pause was cut short");
+ * ```
  */
 export function pause(seconds: number, signal?: AbortSignal): Promise<boolean> {
   if (typeof seconds !== "number" || !(seconds >= 0) || seconds * 1000 > LONGEST_DELAY) {
