@@ -82,6 +82,7 @@ function attachOld(
   return new Link({
     what,
     kept,
+    lasting: true,
     undo: () => {
       // ENOENT: it was detached by someone else, or the cgroup is gone.
       bpfTry("BPF_PROG_DETACH", { target_fd: kept[0].number, attach_bpf_fd: kept[1].number, attach_type: attachType });

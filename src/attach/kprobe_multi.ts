@@ -10,7 +10,7 @@ import { isReturnSection, isSessionSection } from "../object/section_name.ts";
 import { arena } from "../syscall/memory.ts";
 import { linkError, missing, tryLink } from "./attempt.ts";
 import { globToRegExp, isGlob } from "./glob.ts";
-import { attachKprobeAt, kernelFunctions } from "./kprobe.ts";
+import { attachKprobeAt, kernelFunctions } from "./kprobe_site.ts";
 import { Link } from "./link.ts";
 import type { AttachableProgram, Attacher, Cookie, KprobeMultiOptions } from "./types.ts";
 

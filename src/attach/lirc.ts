@@ -25,6 +25,7 @@ export const lirc: Attacher<LircOptions> = {
     return new Link({
       what,
       kept: [device, kept],
+      lasting: true,
       // An error means that someone else has detached it.
       undo: () => void bpfTry("BPF_PROG_DETACH", { ...attr, attach_bpf_fd: kept.number }),
     });

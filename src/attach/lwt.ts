@@ -75,7 +75,7 @@ export const lwt: Attacher<RouteOptions> = {
     const message = route().nest(RTA_ENCAP, (encap) => addProgram(encap, prog, headroom))
       .u16(RTA_ENCAP_TYPE, isSeg6(prog) ? LWTUNNEL_ENCAP_SEG6_LOCAL : LWTUNNEL_ENCAP_BPF);
     undo.closeUnless(() => addRoute(prog, what, message));
-    return new Link({ what, kept: [undo.namespace], undo: () => undo.run() });
+    return new Link({ what, kept: [undo.namespace], lasting: true, undo: () => undo.run() });
   },
 };
 

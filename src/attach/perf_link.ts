@@ -29,6 +29,7 @@ export interface PerfLinkOptions {
  */
 export function attachPerfEvents(prog: AttachableProgram, events: readonly Fd[], options: PerfLinkOptions): Link {
   const { mode = "auto", undo } = options;
+  const lasting = undo !== undefined;
   let links: Fd[] = [];
   try {
     const linked = mode === "auto" || mode === "link" ? linkEvents(prog, events, options) : undefined;
@@ -37,13 +38,13 @@ export function attachPerfEvents(prog: AttachableProgram, events: readonly Fd[],
       // The link holds the event; the descriptor is no longer needed once it is enabled.
       for (const event of events) perfEnable(event.number);
       for (const event of events) event.close();
-      return new Link({ what: options.what, links, undo: undoAfter(links, undo) });
+      return new Link({ what: options.what, links, lasting, undo: undoAfter(links, undo) });
     }
     for (const event of events) {
       setProgram(prog, event, options.what);
       perfEnable(event.number);
     }
-    return new Link({ what: options.what, kept: events, undo: undoAfter(events, undo) });
+    return new Link({ what: options.what, kept: events, lasting, undo: undoAfter(events, undo) });
   } catch (error) {
     for (const fd of [...links, ...events]) fd.close();
     undo?.();

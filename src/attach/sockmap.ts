@@ -29,6 +29,7 @@ function attachOld(prog: AttachableProgram, mapFd: number, attachType: number, w
   return new Link({
     what,
     kept,
+    lasting: true,
     undo: () => {
       // An error means that someone else has detached it.
       bpfTry("BPF_PROG_DETACH", { target_fd: kept[0].number, attach_bpf_fd: kept[1].number, attach_type: attachType });

@@ -59,7 +59,7 @@ export function attachFilter(prog: AttachableProgram, device: Device, direction:
       throw error;
     }
   });
-  return new Link({ what, kept: [undo.namespace], undo: () => undo.run() });
+  return new Link({ what, kept: [undo.namespace], lasting: true, undo: () => undo.run() });
 }
 
 function parentOf(direction: Direction): number {

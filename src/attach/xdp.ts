@@ -75,7 +75,7 @@ function attachNetlink(prog: AttachableProgram, device: Device, what: string, mo
     kept.close();
     throw error;
   }
-  return new Link({ what, kept: [kept, undo.namespace], undo: () => undo.run() });
+  return new Link({ what, kept: [kept, undo.namespace], lasting: true, undo: () => undo.run() });
 }
 
 function setProgram(index: number, fd: number, flags: number, action: string, expected?: number): void {

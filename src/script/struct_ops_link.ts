@@ -16,6 +16,6 @@ export function attachStructOps(map: LoadedMap, structOps: StructOpsMap): Link {
   const what = `struct_ops "${map.name}"`;
   const fd = map.fd.number;
   mapUpdate(fd, KEY, structOps.value);
-  if (!structOps.spec.structOps!.link) return new Link({ what, undo: () => void mapDelete(fd, KEY) });
+  if (!structOps.spec.structOps!.link) return new Link({ what, lasting: true, undo: () => void mapDelete(fd, KEY) });
   return new Link({ what, links: [linkCreate({ prog_fd: fd, attach_type: BPF_STRUCT_OPS })] });
 }

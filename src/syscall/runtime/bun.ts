@@ -23,6 +23,7 @@ interface BunProcess {
   readonly platform: string;
   getBuiltinModule(name: string): unknown;
   on(signal: string, handler: () => void): void;
+  listenerCount(signal: string): number;
   off(signal: string, handler: () => void): void;
 }
 
@@ -130,6 +131,7 @@ class EpollWorker {
 export function bunRuntime(epollPwait: (arch: Runtime["arch"]) => number): Runtime {
   let libc: ReturnType<typeof openLibc> | undefined;
   let waiter: EpollWorker | undefined;
+  const own = { SIGINT: 0, SIGTERM: 0 };
   const arch = process().arch === "arm64" ? "aarch64" : "x86_64";
   return {
     name: "bun",
@@ -156,7 +158,16 @@ export function bunRuntime(epollPwait: (arch: Runtime["arch"]) => number): Runti
     },
     onSignal(signal, handler) {
       process().on(signal, handler);
-      return () => process().off(signal, handler);
+      own[signal]++;
+      let isOn = true;
+      return () => {
+        if (isOn) own[signal]--;
+        isOn = false;
+        process().off(signal, handler);
+      };
+    },
+    hasListeners(signal) {
+      return process().listenerCount(signal) > own[signal];
     },
     host: nodeHost(),
     close() {

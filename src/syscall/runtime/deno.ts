@@ -97,6 +97,11 @@ export function denoRuntime(epollPwait: (arch: Runtime["arch"]) => number): Runt
       Deno.addSignalListener(signal, handler);
       return () => Deno.removeSignalListener(signal, handler);
     },
+    hasListeners(signal) {
+      // Those of Deno.addSignalListener cannot be counted.
+      const { process } = globalThis as { process?: { listenerCount(signal: string): number } };
+      return (process?.listenerCount(signal) ?? 0) > 0;
+    },
     host: nodeHost(run),
     close() {},
   };

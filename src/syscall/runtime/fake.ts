@@ -162,6 +162,13 @@ export class FakeRuntime implements Runtime {
     return () => handlers.delete(handler);
   }
 
+  /** Set by tests: signals that the script handles itself. */
+  readonly foreign: Set<string> = new Set();
+
+  hasListeners(signal: "SIGINT" | "SIGTERM"): boolean {
+    return this.foreign.has(signal);
+  }
+
   /** Runs the handlers of a signal; returns how many there were. */
   raise(signal: "SIGINT" | "SIGTERM"): number {
     const handlers = [...(this.#signals.get(signal) ?? [])];

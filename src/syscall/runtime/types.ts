@@ -34,6 +34,9 @@ export interface Runtime {
   /** Runs `handler` when the process gets a signal; returns a function that takes it back. */
   onSignal(signal: "SIGINT" | "SIGTERM", handler: () => void): () => void;
 
+  /** Whether the script handles a signal otherwise, as far as the runtime tells (`process.on`). */
+  hasListeners(signal: "SIGINT" | "SIGTERM"): boolean;
+
   /** What the command needs besides the kernel: files on any system, other programs, the exit status. */
   readonly host: Host;
 
