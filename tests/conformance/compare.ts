@@ -4,7 +4,7 @@
  * instructions after relocation, byte for byte but for descriptors; whether it loads alone; what the verifier counted.
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, statSync } from "node:fs";
+import { existsSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -105,7 +105,11 @@ export function compareObject(dump: string, path: string, targetBtf?: string): C
   }
   compareMaps(spec, theirs, result);
   result.programs = theirs.programs!.length;
-  comparePrograms(spec, theirs.programs!, targetBtf, result);
+  try {
+    comparePrograms(spec, theirs.programs!, targetBtf, result);
+  } finally {
+    rmSync(PIN_DIRECTORY, { recursive: true, force: true });
+  }
   return result;
 }
 
