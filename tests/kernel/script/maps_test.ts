@@ -1,5 +1,6 @@
 /** Maps, globals and aggregations of `bpf()`: what kernel functions write is what the script reads, and back. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { spawn } from "node:child_process";
 import process from "node:process";
 import * as w from "../../../mod.ts";
 import { kernelTest } from "../../support/harness.ts";
@@ -264,7 +265,7 @@ kernelTest("Bloom filters and tries answer on both sides", { needs: ["kernel:5.1
   assertEquals([tracer.maps.seen.mayHave(7n), tracer.maps.seen.mayHave(8n)], [true, true]);
 });
 
-kernelTest("task storage keeps a value for each thread", { needs: ["kernel:5.11"] }, () => {
+kernelTest("task storage keeps a value for each thread", { needs: ["kernel:5.11"] }, async () => {
   using tracer = w.bpf({
     maps: { perTask: w.taskStorage({ calls: w.u64 }) },
     programs: {
@@ -275,8 +276,11 @@ kernelTest("task storage keeps a value for each thread", { needs: ["kernel:5.11"
     },
   });
   tracer.attach();
-  for (let i = 0; i < 10; i++) void process.ppid;
-  tracer.detach();
-  const { calls } = tracer.maps.perTask.get({ pid: process.pid }) ?? { calls: 0n };
+  // Another process: a descriptor of a process stands for its first thread, which need not be the one that runs tests.
+  const child = spawn("sh", ["-c", "kill -0 $$; kill -0 $$; echo ready; read line"]);
+  await new Promise((resolve) => child.stdout.once("data", resolve));
+  const { calls } = tracer.maps.perTask.get({ pid: child.pid! }) ?? { calls: 0n };
+  child.stdin.end("\n");
+  await new Promise((resolve) => child.once("exit", resolve));
   assert(calls >= 10n, `${calls} calls`);
 });
