@@ -53,6 +53,14 @@ function simple(name: string, t: typeof U64, pure = false): Lower {
   return (f) => f.int(pure ? pureHelper(f, name) : helper(f, name, []), t);
 }
 
+/** A helper of Linux 6 or so: says so where it is missing, instead of leaving it to the verifier. */
+function recent(name: string, since: string, lower: Lower): Lower {
+  return (f, args, call) => {
+    if (hasHelper(f, name)) return lower(f, args, call);
+    return f.fail("no-helper", `this kernel has no bpf_${name}`, call, [`Linux ${since} and later have it`]);
+  };
+}
+
 function comm(f: Lowering): FillVal {
   return {
     k: "fill",
@@ -295,7 +303,13 @@ export const INTRINSICS: Readonly<Record<string, Intrinsic>> = {
     NONE,
     simple("ktime_get_boot_ns", U64),
   ),
-  taiNsecs: row("taiNsecs(): u64", "Nanoseconds of the atomic clock.", "6.1", NONE, simple("ktime_get_tai_ns", U64)),
+  taiNsecs: row(
+    "taiNsecs(): u64",
+    "Nanoseconds of the atomic clock.",
+    "6.1",
+    NONE,
+    recent("ktime_get_tai_ns", "6.1", simple("ktime_get_tai_ns", U64)),
+  ),
   jiffies: row("jiffies(): u64", "Ticks of the kernel's timer.", "5.5", NONE, simple("jiffies64", U64)),
   random: row("random(): u32", "A random 32-bit number.", "4.1", NONE, simple("get_prandom_u32", U32)),
   funcAddress: row(
