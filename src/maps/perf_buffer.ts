@@ -2,23 +2,14 @@
  * Reads the events that programs write to a perf event array: a ring per CPU, of kernel/events/ring_buffer.c. Order holds
  * within a CPU only. What did not fit is counted by the kernel and reported as lost.
  */
-import {
-  PERF_COUNT_SW_BPF_OUTPUT,
-  PERF_RECORD_LOST,
-  PERF_RECORD_SAMPLE,
-  PERF_SAMPLE_RAW,
-  PERF_TYPE_SOFTWARE,
-} from "../abi/perf.gen.ts";
-import { ENODEV } from "../abi/errno.gen.ts";
+import { PERF_RECORD_LOST, PERF_RECORD_SAMPLE } from "../abi/perf.gen.ts";
 import { perf_event_mmap_page } from "../abi/perf.ts";
 import type { Codec } from "../bytes/codec.ts";
-import { FormatError, SyscallError } from "../errors.ts";
-import { onlineCpus } from "../kernel/cpus.ts";
-import type { Fd } from "../syscall/fd.ts";
+import { FormatError } from "../errors.ts";
 import { type Mapping, pageSize } from "../syscall/memory.ts";
-import { perfEnable, perfEventOpen, perfMmap } from "../syscall/perf_event.ts";
 import { EventDecoder } from "./event_decoder.ts";
 import { EventReader, type ReadOptions } from "./events.ts";
+import { type EventArray, type EventRing, openEventRings } from "./perf_event.ts";
 import { fence, type RecordVisitor } from "./ring.ts";
 
 /** Options of opening a perf event array. */
@@ -49,14 +40,6 @@ const DATA_HEAD = perf_event_mmap_page.data_head[0];
 const DATA_TAIL = perf_event_mmap_page.data_tail[0];
 const RECORD_HEADER = 8;
 
-/** Where perf buffers put their events: a perf event array. */
-interface EventArray {
-  readonly name: string;
-  readonly maxEntries: number;
-  set(cpu: number, event: Fd): unknown;
-  delete(cpu: number): boolean;
-}
-
 /**
  * A reader of one perf event array.
  *
@@ -70,7 +53,8 @@ interface EventArray {
 export class PerfBuffer<T = Uint8Array> implements AsyncIterable<T>, Disposable {
   readonly #array: EventArray;
   readonly #decoder: EventDecoder<T>;
-  readonly #rings: PerfRing[] = [];
+  readonly #events: readonly EventRing[];
+  readonly #rings: readonly PerfRing[];
   readonly #reader: EventReader<T>;
   readonly #onLost: ((cpu: number, count: number) => void) | undefined;
   readonly #lost: Map<number, number> = new Map();
@@ -82,29 +66,16 @@ export class PerfBuffer<T = Uint8Array> implements AsyncIterable<T>, Disposable 
   /** Use `PerfEventArray.open`. */
   constructor(array: EventArray, codec: Codec<T> | undefined, options: PerfBufferOptions) {
     const { pages = 64, wakeupEvents = 1, onLost } = options;
-    if (pages < 1 || !Number.isInteger(Math.log2(pages))) {
-      throw new RangeError(`Cannot open "${array.name}": ${pages} pages is not a power of two`);
-    }
     if (!Number.isInteger(wakeupEvents) || wakeupEvents < 1) {
       throw new RangeError(`Cannot open "${array.name}": cannot wake every ${wakeupEvents} events`);
     }
     this.#array = array;
     this.#decoder = new EventDecoder(codec, `perf event array "${array.name}"`);
     this.#onLost = onLost;
-    try {
-      for (const cpu of options.cpus ?? onlineCpus()) {
-        if (cpu >= array.maxEntries && options.cpus === undefined) continue;
-        const ring = openRing(cpu, pages, wakeupEvents);
-        if (ring === undefined) continue;
-        this.#rings.push(ring);
-        array.set(cpu, ring.fd);
-      }
-    } catch (error) {
-      this.close();
-      throw error;
-    }
+    this.#events = openEventRings(array, { cpus: options.cpus, pages, wakeupEvents, overwrite: false });
+    this.#rings = this.#events.map(({ cpu, mapping }) => new PerfRing(cpu, mapping));
     this.#reader = new EventReader<T>({
-      fds: this.#rings.map((ring) => ring.fd.number),
+      fds: this.#events.map((event) => event.fd.number),
       mode: "edge",
       drain: (out, limit) => this.#consume((event) => void out.push(event), limit),
       busy: () => false, // the head moves when a record is complete
@@ -174,15 +145,8 @@ export class PerfBuffer<T = Uint8Array> implements AsyncIterable<T>, Disposable 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#reader?.close();
-    for (const ring of this.#rings) {
-      try {
-        this.#array.delete(ring.cpu);
-      } catch {
-        // The array is closed already; the kernel takes events out with the descriptor that put them in.
-      }
-      ring.close();
-    }
+    this.#reader.close();
+    for (const event of this.#events) event.close();
   }
 
   [Symbol.dispose](): void {
@@ -219,39 +183,9 @@ export class PerfBuffer<T = Uint8Array> implements AsyncIterable<T>, Disposable 
   }
 }
 
-function openRing(cpu: number, pages: number, wakeupEvents: number): PerfRing | undefined {
-  let event: Fd;
-  try {
-    event = perfEventOpen(
-      {
-        type: PERF_TYPE_SOFTWARE,
-        config: PERF_COUNT_SW_BPF_OUTPUT,
-        sample_type: PERF_SAMPLE_RAW,
-        sample_period: wakeupEvents,
-        wakeup_events: wakeupEvents,
-      },
-      { pid: -1, cpu },
-      `the perf event of CPU ${cpu}`,
-    );
-  } catch (error) {
-    if (error instanceof SyscallError && error.errno === ENODEV) return undefined; // the CPU went offline
-    throw error;
-  }
-  try {
-    const ring = new PerfRing(cpu, event, perfMmap(event.number, pages));
-    perfEnable(event.number);
-    return ring;
-  } catch (error) {
-    event.close();
-    throw error;
-  }
-}
-
 /** One CPU's ring: head written by the kernel, tail by this side. */
-class PerfRing implements Disposable {
+class PerfRing {
   readonly cpu: number;
-  readonly fd: Fd;
-  readonly #mapping: Mapping;
   readonly #head: Int32Array;
   readonly #tail: BigUint64Array;
   readonly #view: DataView;
@@ -263,10 +197,8 @@ class PerfRing implements Disposable {
   #scratch: DataView<ArrayBuffer> = new DataView(new ArrayBuffer(0));
   #scanning = false;
 
-  constructor(cpu: number, fd: Fd, mapping: Mapping) {
+  constructor(cpu: number, mapping: Mapping) {
     this.cpu = cpu;
-    this.fd = fd;
-    this.#mapping = mapping;
     this.#dataAt = pageSize();
     this.#size = mapping.length - this.#dataAt;
     this.#head = new Int32Array(mapping.buffer, DATA_HEAD, 1);
@@ -298,15 +230,6 @@ class PerfRing implements Disposable {
       this.#position += done;
       this.#scanning = false;
     }
-  }
-
-  close(): void {
-    this.#mapping.close();
-    this.fd.close();
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
   }
 
   /** Gives space back to the kernel: one 64-bit store, release-ordered. */

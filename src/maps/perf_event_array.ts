@@ -7,6 +7,7 @@ import type { Fd } from "../syscall/fd.ts";
 import type { MapParams } from "./base.ts";
 import { FdMap } from "./fd_map.ts";
 import { PerfBuffer, type PerfBufferOptions } from "./perf_buffer.ts";
+import { PerfOverwriteBuffer, type PerfOverwriteOptions } from "./perf_overwrite.ts";
 
 /** A perf event array. Values are perf event descriptors, keys CPU numbers. */
 export class PerfEventArray<T = Uint8Array> extends FdMap<number> {
@@ -23,5 +24,13 @@ export class PerfEventArray<T = Uint8Array> extends FdMap<number> {
    */
   open(options: PerfBufferOptions = {}): PerfBuffer<T> {
     return new PerfBuffer<T>(this, this.#codec, options);
+  }
+
+  /**
+   * Opens events whose rings keep the newest samples and lose the oldest: nothing waits for a reader, and `snapshot()`
+   * gives what is there (4.7).
+   */
+  openOverwrite(options: PerfOverwriteOptions = {}): PerfOverwriteBuffer<T> {
+    return new PerfOverwriteBuffer<T>(this, this.#codec, options);
   }
 }

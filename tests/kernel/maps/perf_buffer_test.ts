@@ -99,6 +99,43 @@ kernelTest("closing a perf buffer ends its loop and empties the array", { needs:
   assertEquals(openFdCount(), before);
 });
 
+kernelTest("`openOverwrite()` keeps the newest events, and gives each once", { needs: ["perf", "kernel:4.7"] }, () => {
+  using array = arrayOf();
+  const before = openFdCount();
+  const recorder = array.openOverwrite({ pages: 1 });
+  using producer = Producer.perf(array);
+  const numbers = () => recorder.snapshot().map(({ seq }) => Number(seq)).toSorted((a, b) => a - b);
+  assertEquals(numbers(), []);
+  producer.emit(10);
+  assertEquals(numbers(), Array.from({ length: 10 }, (_, i) => i));
+  assertEquals(numbers(), []);
+  producer.emit(1000);
+  assertEquals(producer.counts.refused, 0); // nothing waits for the reader
+  const newest = numbers();
+  assertEquals(newest.at(-1), 1009);
+  // A page of records of 64 bytes, the oldest in part overwritten; more if the producer changed its CPU.
+  assertGreater(newest.length, 60);
+  assert(newest.length <= 64 * recorder.cpus.length);
+  producer.emit(3);
+  assertEquals(numbers(), [1010, 1011, 1012]);
+  recorder.close();
+  recorder.close();
+  assertThrows(() => recorder.snapshot(), TypeError, "closed");
+  assertEquals(openFdCount(), before + 2); // the producer's own
+  assertThrows(() => array.openOverwrite({ pages: 5 }), RangeError, "power of two");
+});
+
+kernelTest("`PerfBuffer.each()` shows fields by one object", { needs: ["perf"] }, () => {
+  using array = arrayOf();
+  using buffer = array.open();
+  using producer = Producer.perf(array);
+  producer.emit(4);
+  const seen: bigint[] = [];
+  assertEquals(buffer.each((event) => void seen.push(event.seq), 3), 3);
+  buffer.each((event) => void seen.push(event.seq));
+  assertEquals(seen.toSorted((a, b) => Number(a - b)), [0n, 1n, 2n, 3n]);
+});
+
 kernelTest("wrong options are refused and leave nothing open", { needs: ["perf"] }, () => {
   using array = arrayOf();
   const before = openFdCount();
