@@ -91,7 +91,7 @@ if (kernelAtLeast("6.4")) {
     (ctx, { NF_ACCEPT, NF_DROP }) => (ctx.state.hook === 1 && ctx.skb.len > 60000 ? NF_DROP : NF_ACCEPT),
   );
 }
-loads("syscall", () => 0);
+if (kernelAtLeast("5.14")) loads("syscall", () => 0);
 
 /** Ethernet, IPv4 with a header of 20 bytes, UDP to port 53. */
 function udpPacket(): Uint8Array {
