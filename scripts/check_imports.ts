@@ -6,8 +6,8 @@
  * - A pure folder imports only pure folders.
  * - src/ imports no package: no npm, jsr, node, bun or bare names. src/syscall/runtime/ alone may use node and bun ones.
  * - `Deno`, `Bun`, `process` and their like are named only below src/syscall/runtime/.
- * - src/cli imports the public entry points (mod.ts, src/<folder>/mod.ts), examples import mod.ts and node:*; nothing
- *   else in src/ imports mod.ts, and nothing tests or scripts.
+ * - src/cli imports the public entry points (mod.ts, src/errors.ts, src/<folder>/mod.ts), examples import mod.ts and
+ *   node:*; nothing else in src/ imports mod.ts, and nothing tests or scripts.
  * - No file imports itself by a detour (types aside, which vanish).
  * Static and dynamic imports count alike.
  */
@@ -84,8 +84,8 @@ function edgeProblem(file: string, target: string): string | undefined {
   if (!target.startsWith("src/")) {
     return from === "cli" && target === "mod.ts" ? undefined : `imports ${target}, which is outside src/`;
   }
-  return from === "cli" && folderOf(target) !== "cli" && !/^src\/\w+\/mod\.ts$/.test(target)
-    ? "the command imports public entry points only: mod.ts, src/<folder>/mod.ts"
+  return from === "cli" && folderOf(target) !== "cli" && !/^src\/(\w+\/mod|errors)\.ts$/.test(target)
+    ? "the command imports public entry points only: mod.ts, src/errors.ts, src/<folder>/mod.ts"
     : rankProblem(from, folderOf(target));
 }
 

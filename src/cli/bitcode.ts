@@ -2,7 +2,7 @@
  * LLVM bitcode to a BPF object, by the system's own `llvm-link`, `opt` and `llc`, any version found. The steps are those
  * of bpf-linker: link, internalise, optimise, generate code; files in between live in a folder that is removed.
  */
-import { NotSupportedError, WaggleError } from "../../mod.ts";
+import { NotSupportedError, WaggleError } from "../errors.ts";
 import { host, readInput, writeOutput } from "../syscall/mod.ts";
 import type { BitcodeInput } from "./link_inputs.ts";
 import { exportedGlobals, withoutInlineNever, withoutStackProbe } from "./llvm_ir.ts";

@@ -2,13 +2,12 @@
  * `waggle link`: BPF objects, archives of them and LLVM bitcode into one object. Takes bpf-linker's options, so that it
  * can be the `linker` of a Rust build; options that only its way of working needs are accepted and do nothing.
  */
-import { WaggleError } from "../../mod.ts";
+import { WaggleError } from "../errors.ts";
 import { link, type LinkInput } from "../object/mod.ts";
-import { readInput, writeOutput } from "../syscall/mod.ts";
-import { compileBitcode, type Emit } from "./bitcode.ts";
+import { mapInput, readInput, writeOutput } from "../syscall/mod.ts";
+import type { Emit } from "./bitcode.ts";
 import type { Command } from "./command.ts";
 import { sortInputs } from "./link_inputs.ts";
-import { links } from "./objects.ts";
 import { type Parsed, parseOptions, UsageError } from "./options.ts";
 import { printError } from "./output.ts";
 
@@ -73,9 +72,9 @@ export const linkCommand: Command = {
     "FILE is a BPF object, an archive (also thin, or a Rust library), LLVM bitcode or textual IR. Bitcode is compiled\n" +
     "by the system's llvm-link, opt and llc; plain objects need none of them.",
   options: LINK_OPTIONS,
-  run(args) {
-    if (args[0] === "list" || args[0] === "show") return links(args);
-    return runLinker(parseOptions(LINK_OPTIONS, withDefaults(args)));
+  async run(args) {
+    if (args[0] === "list" || args[0] === "show") return (await import("./objects.ts")).links(args);
+    return await runLinker(parseOptions(LINK_OPTIONS, withDefaults(args)));
   },
 };
 
@@ -84,13 +83,13 @@ function withDefaults(args: readonly string[]): string[] {
   return ["--btf", "--merge-strings", ...args];
 }
 
-function runLinker({ options, positional, flagsAt }: LinkArgs): number {
+async function runLinker({ options, positional, flagsAt }: LinkArgs): Promise<number> {
   const { output } = options;
   if (positional.length === 0) throw new UsageError("Cannot link: there are no input files");
   if (output === undefined) throw new UsageError("Cannot link: no output file is given", { hint: "add -o FILE" });
   const files = positional.map((path, i) => ({
     name: path,
-    bytes: readInput(path),
+    bytes: mapInput(path),
     wholeArchive: flagsAt[i]!.has("whole-archive"),
   }));
   const { objects, bitcode } = sortInputs(files, readMember);
@@ -98,7 +97,7 @@ function runLinker({ options, positional, flagsAt }: LinkArgs): number {
   const exports = exportNames(options);
   const compiled = bitcode.length === 0
     ? undefined
-    : compileBitcode(bitcode, { ...bitcodeOptions(options, exports), emit });
+    : (await import("./bitcode.ts")).compileBitcode(bitcode, { ...bitcodeOptions(options, exports), emit });
   if (compiled !== undefined && emit !== "obj") {
     writeOutput(output, compiled);
     return 0;
@@ -159,5 +158,5 @@ function bitcodeOptions(options: LinkArgs["options"], exports: readonly string[]
 
 /** A thin archive names its members relative to itself. */
 function readMember(archive: string, name: string): Uint8Array {
-  return readInput(name.startsWith("/") ? name : `${archive.replace(/[^/]*$/, "")}${name}`);
+  return mapInput(name.startsWith("/") ? name : `${archive.replace(/[^/]*$/, "")}${name}`);
 }

@@ -2,7 +2,7 @@
  * Which inputs of the linker are BPF objects and which are LLVM bitcode: by their first bytes, inside archives too. A
  * Rust library is an archive of bitcode, or of objects that carry bitcode in a section, with a file of metadata.
  */
-import { WaggleError } from "../../mod.ts";
+import { WaggleError } from "../errors.ts";
 import { isArchive, isElf, type LinkInput, readArchive, readElf } from "../object/mod.ts";
 
 /** Bitcode or textual IR. */

@@ -2,7 +2,7 @@
  * Command line options from a table: `--name value`, `--name=value`, `-o value`, `-ovalue`, `--` ends them. The table
  * gives the parser, the types of what it returns, and the help.
  */
-import { nearestNames, WaggleError } from "../../mod.ts";
+import { nearestNames, WaggleError } from "../errors.ts";
 
 /** One option. */
 export interface OptionDef {

@@ -2,7 +2,7 @@
  * The machine as a command sees it: arguments, files of any system, other programs, output, exit status. On Linux files
  * go through libc like everything else, so that Deno's `--allow-ffi` is enough; elsewhere through the runtime.
  */
-import { readFile, writeFile } from "./files.ts";
+import { mapFile, readFile, writeFile } from "./files.ts";
 import { type CommandResult, type Host, runtime } from "./runtime/mod.ts";
 
 /** The script's arguments. */
@@ -18,6 +18,14 @@ export function host(): Host {
 /** The bytes of a file. Throws `WaggleError` with the path. */
 export function readInput(path: string): Uint8Array {
   return host().platform === "linux" ? readFile(path) : host().readFile(path);
+}
+
+/**
+ * The bytes of a file, read only, mapped where that is possible: of a large file only what is looked at is read. They
+ * stay until the process ends. Throws `WaggleError` with the path.
+ */
+export function mapInput(path: string): Uint8Array {
+  return host().platform === "linux" ? mapFile(path).bytes : host().readFile(path);
 }
 
 /** Writes a file, in place of one that is there. Throws `WaggleError` with the path. */
