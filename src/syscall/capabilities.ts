@@ -2,9 +2,9 @@
  * Which privileges the process has, read with capget(2), and what to say when one is missing. Nothing here throws: it
  * runs while an error is being reported.
  */
-import { AT_FDCWD } from "../abi/defines.ts";
+import { AT_FDCWD, O_CLOEXEC, O_RDONLY } from "../abi/defines.ts";
 import { SYSCALLS } from "../abi/arch.ts";
-import { runtime } from "./runtime/mod.ts";
+import { type Runtime, runtime } from "./runtime/mod.ts";
 
 /** Capability numbers of include/uapi/linux/capability.h, those that BPF needs. */
 export const CAPABILITIES = {
@@ -51,17 +51,38 @@ const FIRST_USER_NAMESPACE = "user:[4026531837]";
 
 /** Whether the process is in a user namespace of its own, whose capabilities count for nothing in bpf(2). */
 export function inUserNamespace(): boolean {
+  const target = onPage("/proc/self/ns/user", (rt, path, room) => {
+    return rt.syscall(SYSCALLS[rt.arch].readlinkat, AT_FDCWD, path, room, ROOM);
+  });
+  return target !== undefined && target !== FIRST_USER_NAMESPACE;
+}
+
+/** kernel.perf_event_paranoid; undefined if it cannot be read. */
+export function perfEventParanoid(): number | undefined {
+  const text = onPage("/proc/sys/kernel/perf_event_paranoid", (rt, path, room) => {
+    const nr = SYSCALLS[rt.arch];
+    const fd = rt.syscall(nr.openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0) return fd;
+    const count = rt.syscall(nr.read, fd, room, ROOM);
+    rt.syscall(nr.close, fd);
+    return count;
+  });
+  return text === undefined ? undefined : Number(text);
+}
+
+const ROOM = 64;
+
+/** The text that a call writes to memory, given a path there. Not by files.ts, for the same reason. */
+function onPage(path: string, fill: (rt: Runtime, path: number, room: number) => number): string | undefined {
   const rt = runtime();
   const nr = SYSCALLS[rt.arch];
   const page = rt.syscall64(nr.mmap, 0, PAGE, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
-  if (page < 0) return false;
+  if (page < 0) return undefined;
   try {
     const bytes = new Uint8Array(rt.view(page, PAGE));
-    bytes.set(new TextEncoder().encode("/proc/self/ns/user\0"));
-    const target = 64;
-    const length = rt.syscall(nr.readlinkat, AT_FDCWD, page, page + target, 64);
-    if (length < 0) return false;
-    return new TextDecoder().decode(bytes.slice(target, target + length)) !== FIRST_USER_NAMESPACE;
+    bytes.set(new TextEncoder().encode(`${path}\0`));
+    const count = fill(rt, page, page + PAGE - ROOM);
+    return count < 0 ? undefined : new TextDecoder().decode(bytes.slice(PAGE - ROOM, PAGE - ROOM + count));
   } finally {
     rt.syscall(nr.munmap, page, PAGE);
   }
@@ -83,6 +104,11 @@ export function privilegeHint(name: CapabilityName, what: string): string | unde
   const set = effectiveCapabilities();
   if (set === undefined) return undefined;
   if (!hasCapability(name)) return `${what} needs ${name}: run as root, or with sudo`;
+  const paranoid = name === "CAP_PERFMON" ? perfEventParanoid() : undefined;
+  if (paranoid !== undefined && paranoid > 2 && !hasCapability("CAP_SYS_ADMIN")) {
+    // Not in Linux itself: Debian and Ubuntu have the level 3 and above.
+    return `kernel.perf_event_paranoid is ${paranoid}, at which this kernel wants CAP_SYS_ADMIN: sysctl kernel.perf_event_paranoid=2`;
+  }
   if (inUserNamespace()) {
     return `the process is in a user namespace, where ${what} needs more than ${name}: a BPF token (Linux 6.9), or ${name} outside`;
   }
