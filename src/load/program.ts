@@ -5,9 +5,10 @@ import type { LoadedMap } from "./map.ts";
 import type { ProgramSpec } from "../object/spec.ts";
 import type { SectionDef } from "../object/sections.ts";
 import { type ProgInfo, progInfo } from "../syscall/bpf_object.ts";
-import { progTestRun, type TestRunInput, type TestRunResult } from "../syscall/bpf_prog.ts";
+import type { TestRunInput, TestRunResult } from "../syscall/bpf_prog.ts";
 import { pinObject, type PinOptions, unpinObject } from "../syscall/bpffs.ts";
 import type { Fd } from "../syscall/fd.ts";
+import { runProgram } from "./test_run.ts";
 
 /** What the loader knows of a program. */
 export interface LoadedProgramInit {
@@ -104,7 +105,7 @@ export class LoadedProgram implements Disposable {
 
   /** Runs the program on given data and context, once or often: BPF_PROG_TEST_RUN. Not every type can. */
   testRun(input: TestRunInput = {}): TestRunResult {
-    return progTestRun(this.fd, input);
+    return runProgram(this, input);
   }
 
   /** Gives the program a name in a bpf file system, where it outlives the process. */

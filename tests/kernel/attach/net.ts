@@ -34,9 +34,9 @@ export function inNamespace(fn: () => void): void {
   }
 }
 
-function sockaddr(port: number): Uint8Array {
+function sockaddr(port: number, host = "127.0.0.1"): Uint8Array {
   const bytes = new Uint8Array(16);
-  bytes.set([AF_INET, 0, port >> 8, port & 255, 127, 0, 0, 1]);
+  bytes.set([AF_INET, 0, port >> 8, port & 255, ...host.split(".").map(Number)]);
   return bytes;
 }
 
@@ -52,12 +52,12 @@ export function udpSocket(port?: number, options: { reuseport?: boolean } = {}):
   return fd;
 }
 
-/** Sends one datagram to a port of 127.0.0.1; returns 0 or `-errno`. */
-export function sendUdp(port: number): number {
+/** Sends one datagram to a port of 127.0.0.1, or of another address; returns 0 or `-errno`. */
+export function sendUdp(port: number, host?: string): number {
   using fd = udpSocket();
   using scope = arena().scope();
   const data = scope.bytes(new Uint8Array([1, 2, 3, 4]));
-  return Math.min(0, call("sendto", fd.number, data, 4, 0, scope.bytes(sockaddr(port)), 16));
+  return Math.min(0, call("sendto", fd.number, data, 4, 0, scope.bytes(sockaddr(port, host)), 16));
 }
 
 /** Whether a datagram waits in the socket; takes it. */

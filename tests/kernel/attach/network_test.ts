@@ -8,6 +8,7 @@ import {
   BPF_CGROUP_INET_INGRESS,
   BPF_FLOW_DISSECTOR,
   BPF_MAP_TYPE_SOCKMAP,
+  BPF_TCX_EGRESS,
   BPF_TCX_INGRESS,
 } from "../../../src/abi/bpf.gen.ts";
 import { attachFromSection, attachProgram } from "../../../src/attach/registry.ts";
@@ -130,6 +131,33 @@ kernelTest("a tcx program attaches before another one, and bpftool shows the ord
     );
     assertThrows(() => attachProgram(first, { device: "lo", before: true, after: true }), TypeError, "only one of");
     assertEquals(link.type, "TCX");
+  });
+});
+
+kernelTest("tcx programs come first, last, before and after others, if nothing changed meanwhile", {
+  needs: ["kernel:6.6"],
+}, () => {
+  const named = (name: string) => new CountingProgram("tcx/egress", { name, result: -1 });
+  using a = named("a");
+  using b = named("b");
+  using c = named("c");
+  using d = named("d");
+  inNamespace(() => {
+    const query = () => progQuery({ target_ifindex: 1, attach_type: BPF_TCX_EGRESS });
+    using middle = attachProgram(a, { device: "lo" });
+    using _first = attachProgram(b, { device: "lo", before: true });
+    using _last = attachProgram(c, { device: "lo", after: true, expectedRevision: query().revision });
+    using moved = attachProgram(d, { device: "lo", after: { linkFd: middle.fd! } });
+    const order = (...programs: CountingProgram[]) => programs.map((p) => progInfo(p.fd).id);
+    assertEquals(query().progIds, order(b, a, d, c));
+    moved.close();
+    using again = attachProgram(d, { device: "lo", before: { linkId: middle.id } });
+    assertEquals(query().progIds, order(b, d, a, c));
+    again.close();
+    const { revision } = query();
+    const stale = () => attachProgram(d, { device: "lo", after: true, expectedRevision: revision - 1n });
+    assertThrows(stale, SyscallError, "ESTALE");
+    assertEquals(query().revision, revision);
   });
 });
 
