@@ -56,7 +56,10 @@ async function main(): Promise<void> {
         if (user !== 0xffff_ffff && uid() !== user) return;
         started.set(tid(), { path: ctx.filename });
       },
-      "tracepoint:syscalls:sys_exit_openat"(ctx, { started, opens, failedOnly, lost, nsecs, pid, tid, uid, comm, userString }) {
+      "tracepoint:syscalls:sys_exit_openat"(
+        ctx,
+        { started, opens, failedOnly, lost, nsecs, pid, tid, uid, comm, userString },
+      ) {
         const s = started.get(tid());
         if (!s) return;
         if (!failedOnly || ctx.ret < 0) {

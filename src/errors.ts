@@ -122,7 +122,8 @@ export class NotFoundError extends WaggleError {
     details: ErrorDetails & { where?: string } = {},
   ) {
     const nearest = nearestNames(requested, known);
-    const hint = details.hint ?? (nearest.length > 0 ? `did you mean ${nearest.map((n) => `"${n}"`).join(" or ")}?` : undefined);
+    const hint = details.hint ??
+      (nearest.length > 0 ? `did you mean ${nearest.map((n) => `"${n}"`).join(" or ")}?` : undefined);
     super(`Cannot find ${what} "${requested}"${details.where === undefined ? "" : ` in ${details.where}`}`, {
       ...details,
       hint,

@@ -1,5 +1,12 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { FormatError, nearestNames, NotFoundError, NotSupportedError, SyscallError, WaggleError } from "../src/errors.ts";
+import {
+  FormatError,
+  nearestNames,
+  NotFoundError,
+  NotSupportedError,
+  SyscallError,
+  WaggleError,
+} from "../src/errors.ts";
 import { test } from "./support/harness.ts";
 
 test("SyscallError carries call, errno and hint", () => {

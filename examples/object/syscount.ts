@@ -57,7 +57,9 @@ function table(rows: [number, Stats][]): string {
     return `${name.padEnd(26)}${String(stats.count).padStart(10)}${time}`;
   });
   const head = options.process ? "PID     COMM" : "SYSCALL";
-  return [`${head.padEnd(26)}${"COUNT".padStart(10)}${options.latency ? "TIME (us)".padStart(16) : ""}`, ...lines].join("\n");
+  return [`${head.padEnd(26)}${"COUNT".padStart(10)}${options.latency ? "TIME (us)".padStart(16) : ""}`, ...lines].join(
+    "\n",
+  );
 }
 
 async function main(): Promise<void> {

@@ -78,7 +78,9 @@ async function main(device: string): Promise<void> {
 
 function print(rows: { protocol: string; packets: bigint; bytes: bigint }[]): void {
   if (options.json) {
-    console.log(JSON.stringify(rows.map((row) => ({ ...row, packets: Number(row.packets), bytes: Number(row.bytes) }))));
+    console.log(
+      JSON.stringify(rows.map((row) => ({ ...row, packets: Number(row.packets), bytes: Number(row.bytes) }))),
+    );
     return;
   }
   console.log(`\n${"PROTOCOL".padEnd(16)}${"PACKETS".padStart(12)}${"BYTES".padStart(16)}`);

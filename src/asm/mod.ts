@@ -6,5 +6,16 @@
  */
 export * from "./build.ts";
 export { decodeInsns, encodeInsns, type Insn, InsnView, slotCount } from "./insn.ts";
-export { ALU_OPS, type AluOp, ATOMIC_OPS, type AtomicOp, JMP_OPS, type JmpOp, type OpDef, opcodes, type Size, SIZES } from "./opcodes.ts";
+export {
+  ALU_OPS,
+  type AluOp,
+  ATOMIC_OPS,
+  type AtomicOp,
+  JMP_OPS,
+  type JmpOp,
+  opcodes,
+  type OpDef,
+  type Size,
+  SIZES,
+} from "./opcodes.ts";
 export { assemble, disassemble, type DisassembleOptions, formatInsn } from "./text.ts";

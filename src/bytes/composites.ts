@@ -1,5 +1,14 @@
 /** Layouts made of others: strings, byte arrays, arrays, structs, unions. C's rules of size and alignment. */
-import { at, describeValue, type Host, isLayout, type Kernel, type Layout, type LayoutField, type Schema } from "./layout.ts";
+import {
+  at,
+  describeValue,
+  type Host,
+  isLayout,
+  type Kernel,
+  type Layout,
+  type LayoutField,
+  type Schema,
+} from "./layout.ts";
 
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
@@ -192,13 +201,19 @@ function placeFields(
   return { fields, size: roundUp(end, align), align };
 }
 
-function checkRecord(value: unknown, fields: readonly LayoutField[], path: string | undefined): Record<string, unknown> {
+function checkRecord(
+  value: unknown,
+  fields: readonly LayoutField[],
+  path: string | undefined,
+): Record<string, unknown> {
   if (typeof value !== "object" || value === null) {
     throw new TypeError(`Cannot encode ${at(path)}: takes an object, not ${describeValue(value)}`);
   }
   for (const key of Object.keys(value)) {
     if (!fields.some((field) => field.name === key)) {
-      throw new TypeError(`Cannot encode ${at(path)}: has no field "${key}", only ${fields.map((f) => f.name).join(", ")}`);
+      throw new TypeError(
+        `Cannot encode ${at(path)}: has no field "${key}", only ${fields.map((f) => f.name).join(", ")}`,
+      );
     }
   }
   return value as Record<string, unknown>;
@@ -212,7 +227,9 @@ function roundUp(value: number, to: number): number {
 export function toLayout<const S extends Schema>(schema: S): Layout<Host<S>, Kernel<S>> {
   if (isLayout(schema)) return schema as Layout<Host<S>, Kernel<S>>;
   if (typeof schema !== "object" || schema === null) {
-    throw new TypeError(`Cannot make a layout: takes a layout such as u32, or an object of them, not ${describeValue(schema)}`);
+    throw new TypeError(
+      `Cannot make a layout: takes a layout such as u32, or an object of them, not ${describeValue(schema)}`,
+    );
   }
   return struct(schema as { readonly [field: string]: Schema }) as unknown as Layout<Host<S>, Kernel<S>>;
 }

@@ -80,7 +80,9 @@ function floatLayout(bits: 32 | 64): Layout<number, never> {
     desc: { kind: "float", bits },
     size: bits / 8,
     align: bits / 8,
-    read: bits === 32 ? (view, offset) => view.getFloat32(offset, true) : (view, offset) => view.getFloat64(offset, true),
+    read: bits === 32
+      ? (view, offset) => view.getFloat32(offset, true)
+      : (view, offset) => view.getFloat64(offset, true),
     write(view, offset, value, path) {
       if (typeof value !== "number") {
         throw new TypeError(`Cannot encode ${at(path)}: f${bits} takes a number, not ${describeValue(value)}`);
@@ -168,5 +170,7 @@ function named(
 ): number | bigint {
   const value = Object.hasOwn(values, key) ? values[key] : undefined;
   if (value !== undefined) return value;
-  throw new RangeError(`Cannot encode ${at(path)}: enum ${name} has no "${key}", only ${Object.keys(values).join(", ")}`);
+  throw new RangeError(
+    `Cannot encode ${at(path)}: enum ${name} has no "${key}", only ${Object.keys(values).join(", ")}`,
+  );
 }

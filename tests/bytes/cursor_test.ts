@@ -29,7 +29,11 @@ test("Writer honours the byte order", () => {
 
 test("Cursor throws FormatError with path, field and offset past the end", () => {
   const cursor = new Cursor(new Uint8Array(6), { path: "foo.o: .BTF", offset: 4 });
-  const error = assertThrows(() => cursor.u32("hdr_len"), FormatError, "foo.o: .BTF: hdr_len needs 4 bytes at offset 4");
+  const error = assertThrows(
+    () => cursor.u32("hdr_len"),
+    FormatError,
+    "foo.o: .BTF: hdr_len needs 4 bytes at offset 4",
+  );
   assertEquals([error.path, error.offset], ["foo.o: .BTF", 4]);
   assertThrows(() => cursor.slice(2, 9, "x"), FormatError, "x: needs bytes 2 to 11");
   assertThrows(() => cursor.slice(-1, 2, "x"), FormatError);

@@ -86,7 +86,10 @@ test("checkImports() refuses a cycle of values and accepts one of types", () => 
 
 test("checkImports() keeps mod.ts out of src/ and src/ out of examples", () => {
   assertOne(check(checkImports, { "src/maps/a.ts": 'import { x } from "../../mod.ts";' }), "outside src/");
-  assertOne(check(checkImports, { "src/cli/a.ts": 'import { x } from "../load/load.ts";' }), "imports public entry points only");
+  assertOne(
+    check(checkImports, { "src/cli/a.ts": 'import { x } from "../load/load.ts";' }),
+    "imports public entry points only",
+  );
   assertOne(check(checkImports, { "examples/a.ts": 'import { x } from "../src/load/load.ts";' }), "public mod.ts");
 });
 
