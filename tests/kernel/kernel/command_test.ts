@@ -40,7 +40,7 @@ kernelTest("`waggle map` shows and dumps maps, decoded by their types", { needs:
   map.set(7, 1n << 60n);
   assertEquals((parsed("map", "show", "cli_map") as { id: number }).id, map.id);
   const [entry] = parsed("map", "dump", "id", String(map.id)) as { key: unknown; value: unknown }[];
-  assertEquals(entry, { key: "07000000", value: "0000000000000010" });
+  assertEquals(entry, { key: 7, value: "1152921504606846976" });
   using object = loadTestObject("globals");
   const data = object.maps.get(".data")!;
   const [globals] = parsed("map", "dump", data.kernelName) as { key: number; value: Record<string, unknown> }[];

@@ -67,7 +67,9 @@ kernelTest("`listPrograms()` and `programDetails()` say what bpftool says", { ne
     assert(Math.abs(a.loadedAt.getTime() / 1000 - b.loaded_at) <= 1.5, `${a.loadedAt} and ${b.loaded_at}`);
   }
   const one = programDetails({ fd: program.fd });
-  assertEquals(one, programDetails({ id: program.id }));
+  const again = programDetails({ id: program.id });
+  // The start of the machine is two clocks apart, which drift between two looks.
+  assertEquals({ ...again, loadedAt: one.loadedAt }, one);
   assertEquals([one.functionCount, one.jitedFunctionCount], [3, 3]);
   assert(one.lineCount >= 6);
   assertThrows(() => programDetails({ name: "waggle_none" }), NotFoundError, 'Cannot find program "waggle_none"');
