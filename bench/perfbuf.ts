@@ -20,6 +20,6 @@ benchEvents(import.meta.url, "perfbuf", (size, value) => {
         b.mov(r1, r6).mapFd(r2, array.fd).mov32(r3, -1).mov(r4, r10).alu("add", r4, -256).mov(r5, size)
           .call("perf_event_output"),
     ),
-    open: () => array.open({ pages: BUFFER_BYTES / 4096 }) as unknown as PerfBuffer<BenchEvent>,
+    open: () => array.open({ pages: BUFFER_BYTES / 4096, wakeupEvents: 1000 }) as unknown as PerfBuffer<BenchEvent>,
   };
 });

@@ -58,8 +58,6 @@ export class PerfBuffer<T = Uint8Array> implements AsyncIterable<T>, Disposable 
   readonly #reader: EventReader<T>;
   readonly #onLost: ((cpu: number, count: number) => void) | undefined;
   readonly #lost: Map<number, number> = new Map();
-  #records = 0;
-  #bytes = 0;
   #nextRing = 0;
   #closed = false;
 
@@ -133,8 +131,8 @@ export class PerfBuffer<T = Uint8Array> implements AsyncIterable<T>, Disposable 
 
   stats(): PerfStats {
     return {
-      records: this.#records,
-      bytes: this.#bytes,
+      records: this.#rings.reduce((sum, ring) => sum + ring.records, 0),
+      bytes: this.#rings.reduce((sum, ring) => sum + ring.bytes, 0),
       lost: this.lost,
       queued: this.#reader.queued,
       lostByCpu: new Map(this.#lost),
@@ -157,17 +155,10 @@ export class PerfBuffer<T = Uint8Array> implements AsyncIterable<T>, Disposable 
   #drain(visit: RecordVisitor, limit: number): number {
     if (this.#closed) throw new TypeError(`Cannot read perf buffer "${this.#array.name}": it is closed`);
     let total = 0;
-    let stopped = false;
-    const counting: RecordVisitor = (view, offset, length) => {
-      this.#records++;
-      this.#bytes += length;
-      total++;
-      stopped = visit(view, offset, length) === false;
-      return !stopped && total < limit;
-    };
-    for (let i = 0; i < this.#rings.length && total < limit && !stopped; i++) {
+    for (let i = 0; i < this.#rings.length && total < limit; i++) {
       const ring = this.#rings[(this.#nextRing + i) % this.#rings.length]!;
-      ring.scan(counting, (count) => this.#addLost(ring.cpu, count));
+      total += ring.scan(visit, limit - total, (count) => this.#addLost(ring.cpu, count));
+      if (ring.stopped) break;
     }
     if (this.#rings.length > 0) this.#nextRing = (this.#nextRing + 1) % this.#rings.length;
     return total;
@@ -186,7 +177,12 @@ export class PerfBuffer<T = Uint8Array> implements AsyncIterable<T>, Disposable 
 /** One CPU's ring: head written by the kernel, tail by this side. */
 class PerfRing {
   readonly cpu: number;
-  readonly #head: Int32Array;
+  /** Samples visited, and their bytes. */
+  records = 0;
+  bytes = 0;
+  /** Whether the last visitor stopped. */
+  stopped = false;
+  readonly #words: Int32Array;
   readonly #tail: BigUint64Array;
   readonly #view: DataView;
   readonly #bytes: Uint8Array;
@@ -201,35 +197,55 @@ class PerfRing {
     this.cpu = cpu;
     this.#dataAt = pageSize();
     this.#size = mapping.length - this.#dataAt;
-    this.#head = new Int32Array(mapping.buffer, DATA_HEAD, 1);
+    this.#words = new Int32Array(mapping.buffer);
     this.#tail = new BigUint64Array(mapping.buffer, DATA_TAIL, 1);
     this.#view = new DataView(mapping.buffer);
     this.#bytes = new Uint8Array(mapping.buffer);
     this.#position = Number(this.#tail[0]);
   }
 
-  /** Visits the samples that are there and reports losses; see ring.ts about ordering. */
-  scan(visit: RecordVisitor, onLost: (count: number) => void): void {
+  /**
+   * Visits the samples that are there, at most `limit`, and reports losses; see ring.ts about ordering: the head tells of
+   * whole records, so one fence is enough. Returns how many.
+   */
+  scan(visit: RecordVisitor, limit: number, onLost: (count: number) => void): number {
     if (this.#scanning) throw new TypeError("Cannot read the perf buffer: it is being read by an outer call");
     this.#scanning = true;
-    const available = (this.#head[0]! - (this.#position | 0)) >>> 0;
+    this.stopped = false;
+    const [words, view, dataAt, mask] = [this.#words, this.#view, this.#dataAt, this.#size - 1];
+    const start = this.#position | 0;
+    const available = (words[DATA_HEAD >>> 2]! - start) >>> 0;
+    const end = dataAt + this.#size;
     fence();
-    let [done, released] = [0, 0];
+    let [done, released, count, bytes] = [0, 0, 0, 0];
     try {
-      while (done < available) {
-        const record = this.#offset(done);
-        const type = this.#view.getUint32(record, true);
-        const size = this.#view.getUint16(record + 6, true);
+      while (done < available && count < limit && !this.stopped) {
+        const at = dataAt + ((start + done) & mask);
+        const size = words[(at + 4) >>> 2]! >>> 16;
         if (size < RECORD_HEADER) throw new FormatError("perf buffer", `a record has ${size} bytes`);
         done += size;
-        if (!this.#record(type, record, size, visit, onLost)) break;
+        if (words[at >>> 2] === PERF_RECORD_SAMPLE) {
+          // struct { header; u32 size; char data[size]; }
+          const length = words[(dataAt + ((at - dataAt + RECORD_HEADER) & mask)) >>> 2]!;
+          count++;
+          bytes += length;
+          const more = at + size <= end
+            ? visit(view, at + RECORD_HEADER + 4, length)
+            : visit(this.#unwrap(at, size, end), RECORD_HEADER + 4, length);
+          if (more === false) this.stopped = true;
+        } else if (words[at >>> 2] === PERF_RECORD_LOST) {
+          onLost(this.#lost(at, size, end));
+        }
         if (done - released > this.#size >> 2) this.#release(released = done);
       }
     } finally {
+      this.records += count;
+      this.bytes += bytes;
       this.#release(done);
       this.#position += done;
       this.#scanning = false;
     }
+    return count;
   }
 
   /** Gives space back to the kernel: one 64-bit store, release-ordered. */
@@ -237,25 +253,10 @@ class PerfRing {
     if (ahead > 0) Atomics.store(this.#tail, 0, BigInt(this.#position + ahead));
   }
 
-  #offset(ahead: number): number {
-    return this.#dataAt + ((this.#position + ahead) % this.#size);
-  }
-
-  #record(type: number, at: number, size: number, visit: RecordVisitor, onLost: (count: number) => void): boolean {
-    if (type !== PERF_RECORD_SAMPLE && type !== PERF_RECORD_LOST) return true;
-    let view: DataView = this.#view;
-    const end = this.#dataAt + this.#size;
-    if (at + size > end) {
-      view = this.#unwrap(at, size, end);
-      at = 0;
-    }
-    if (type === PERF_RECORD_LOST) {
-      // struct { header; u64 id; u64 lost; }
-      onLost(Number(view.getBigUint64(at + 16, true)));
-      return true;
-    }
-    // struct { header; u32 size; char data[size]; }
-    return visit(view, at + RECORD_HEADER + 4, view.getUint32(at + RECORD_HEADER, true)) !== false;
+  /** struct { header; u64 id; u64 lost; } */
+  #lost(at: number, size: number, end: number): number {
+    const wraps = at + size > end;
+    return Number((wraps ? this.#unwrap(at, size, end) : this.#view).getBigUint64((wraps ? 0 : at) + 16, true));
   }
 
   #unwrap(at: number, size: number, end: number): DataView {
