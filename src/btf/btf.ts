@@ -139,11 +139,21 @@ export class Btf implements DecodeSource {
   }
 
   /** Its own ids (not the base's), all or those of one kind, in ascending order. */
-  *ids(kind?: BtfKindName | number): Iterable<number> {
-    const number = kind === undefined ? undefined : kindNumber(kind);
-    for (let id = this.firstId; id < this.typeCount; id++) {
-      if (kind === undefined || this.kindOf(id) === number) yield id;
+  ids(kind?: BtfKindName | number): Iterable<number> {
+    if (kind === undefined) return this.#allIds();
+    const number = kindNumber(kind);
+    const found: number[] = [];
+    const words = this.#words;
+    const offsets = this.#offsets;
+    const count = offsets.length - 1;
+    for (let i = 0; i < count; i++) {
+      if (((words[offsets[i]! + 1]! >>> 24) & 0x7f) === number) found.push(this.firstId + i);
     }
+    return found;
+  }
+
+  *#allIds(): Iterable<number> {
+    for (let id = this.firstId; id < this.typeCount; id++) yield id;
   }
 
   /** Checks every own type now, instead of when it is asked for. Throws `FormatError`. */

@@ -19,18 +19,27 @@ export interface DedupResult {
   ext: BtfExt | undefined;
 }
 
+/** What else to do. */
+export interface DedupOptions {
+  /** Goes with the types. */
+  ext?: BtfExt | undefined;
+  /** Leave out function prototypes that nothing refers to: linking leaves those of externs that were defined. */
+  dropUnusedPrototypes?: boolean | undefined;
+}
+
 /**
  * A copy of `btf` without duplicates and without unused strings; `ext` goes with it. The types that stay keep their
  * order. Throws `FormatError` if a type id or string offset is out of range.
  */
-export function dedupBtf(btf: Btf, options: { ext?: BtfExt | undefined } = {}): DedupResult {
+export function dedupBtf(btf: Btf, options: DedupOptions = {}): DedupResult {
   for (let part: Btf | undefined = btf; part !== undefined; part = part.base) part.validate();
   const graph = new DedupGraph(btf);
   dedupPrimitives(graph);
   dedupComposites(graph);
   resolveForwards(graph);
   dedupReferences(graph);
-  return writeDeduplicated(graph, options.ext);
+  const dead = options.dropUnusedPrototypes === true ? unusedPrototypes(graph) : undefined;
+  return writeDeduplicated(graph, options.ext, dead);
 }
 
 /** Hash → ids of types that stay, newest first. */
@@ -149,7 +158,8 @@ function shapeHash(graph: DedupGraph, id: number): number {
 /** A struct and its forward declaration must give the same: both are their name. */
 function memberHash(graph: DedupGraph, typeId: number): number {
   const { words, starts, kinds } = graph;
-  let [hash, id] = [0, typeId];
+  let hash = 0;
+  let id = typeId;
   for (let links = 0; links < 8 && id !== 0; links++) {
     id = graph.find(id);
     const at = starts[id]!;
@@ -217,4 +227,18 @@ function pushChildren(graph: DedupGraph, state: Uint8Array, stack: number[], id:
 function settleChildren(graph: DedupGraph, id: number): void {
   const count = graph.childSlots(id);
   for (let i = 0; i < count; i++) graph.words[graph.slots[i]!] = graph.find(graph.words[graph.slots[i]!]!);
+}
+
+/** 1 for each prototype that no type refers to. */
+function unusedPrototypes(graph: DedupGraph): Uint8Array {
+  const dead = new Uint8Array(graph.typeCount);
+  for (let id = graph.firstId; id < graph.typeCount; id++) {
+    if (graph.kinds[id] === BTF_KIND.FUNC_PROTO && graph.isRoot(id)) dead[id] = 1;
+  }
+  for (let id = graph.firstId; id < graph.typeCount; id++) {
+    if (!graph.isRoot(id)) continue;
+    const count = graph.childSlots(id);
+    for (let i = 0; i < count; i++) dead[graph.find(graph.words[graph.slots[i]!]!)] = 0;
+  }
+  return dead;
 }

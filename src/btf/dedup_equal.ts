@@ -52,12 +52,15 @@ export class DedupEqual {
   /** Follows what has one reference only; a longer chain than this is a cycle. */
   #pair(first: number, second: number): boolean {
     const { words, starts, kinds } = this.#graph;
-    let [a, b] = [first, second];
+    let a = first;
+    let b = second;
     for (let links = 0; links < 64; links++) {
       a = this.#graph.find(a);
       b = this.#graph.find(b);
       if (a === b) return true;
-      const [atA, atB, kind] = [starts[a]!, starts[b]!, kinds[a]!];
+      const atA = starts[a]!;
+      const atB = starts[b]!;
+      const kind = kinds[a]!;
       if (a === 0 || b === 0 || words[atA] !== words[atB]) return false;
       if (kind !== kinds[b]) return this.#mixed(a, b);
       if ((LINKS >>> kind) % 2 === 0) return this.#same(a, b, kind);
@@ -97,7 +100,8 @@ export class DedupEqual {
     if (taken !== "new") return taken === "same";
     if (!sameShape(words, starts[a]!, starts[b]!)) return false;
     const vlen = vlenOfInfo(words[starts[a]! + 1]!);
-    let [slotA, slotB] = [starts[a]! + BTF_TYPE_WORDS + 1, starts[b]! + BTF_TYPE_WORDS + 1];
+    let slotA = starts[a]! + BTF_TYPE_WORDS + 1;
+    let slotB = starts[b]! + BTF_TYPE_WORDS + 1;
     for (let i = 0; i < vlen; i++, slotA += 3, slotB += 3) {
       if (words[slotA] !== words[slotB]) this.#stack.push(words[slotA]!, words[slotB]!);
     }
@@ -110,7 +114,8 @@ export class DedupEqual {
     if (this.#taken[a] === b) return true;
     if (this.#taken[a] === 0) this.#trail.push(a);
     this.#taken[a] = b;
-    const [startA, startB] = [starts[a]!, starts[b]!];
+    const startA = starts[a]!;
+    const startB = starts[b]!;
     const length = starts[a + 1]! - startA;
     if (length !== starts[b + 1]! - startB) return false;
     const count = this.#graph.childSlots(a);

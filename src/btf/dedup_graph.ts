@@ -34,7 +34,8 @@ export class DedupGraph {
     this.btf = btf;
     this.firstId = btf.firstId;
     this.typeCount = btf.typeCount;
-    this.#parents = Uint32Array.from({ length: btf.typeCount }, (_, id) => id);
+    this.#parents = new Uint32Array(btf.typeCount);
+    for (let id = 1; id < btf.typeCount; id++) this.#parents[id] = id;
     this.starts = new Uint32Array(btf.typeCount + 1);
     this.words = this.#flatten();
     this.kinds = new Uint8Array(btf.typeCount);
@@ -97,7 +98,9 @@ export class DedupGraph {
   }
 
   sameWords(a: number, b: number): boolean {
-    const [words, startA, startB] = [this.words, this.starts[a]!, this.starts[b]!];
+    const words = this.words;
+    const startA = this.starts[a]!;
+    const startB = this.starts[b]!;
     const length = this.starts[a + 1]! - startA;
     if (this.starts[b + 1]! - startB !== length) return false;
     for (let i = 0; i < length; i++) if (words[startA + i] !== words[startB + i]) return false;
@@ -120,7 +123,8 @@ export class DedupGraph {
   }
 
   #canonicalNames(): void {
-    const [words, canonical] = [this.words, this.canonicalName];
+    const words = this.words;
+    const canonical = this.canonicalName;
     for (let id = 1; id < this.typeCount; id++) {
       const at = this.starts[id]!;
       if (words[at] !== 0) words[at] = canonical(words[at]!);
@@ -155,18 +159,25 @@ function canonicalOffsets(btf: Btf): (offset: number) => number {
 /** A set of string offsets by what the strings are; open addressing. */
 class OffsetTable {
   readonly #strings: BtfStrings;
-  #offsets = new Uint32Array(1024);
-  #hashes = new Uint32Array(1024);
+  #offsets: Uint32Array;
+  #hashes: Uint32Array;
   #count = 0;
 
   constructor(strings: BtfStrings) {
     this.#strings = strings;
+    // Most strings of several objects occur in each; growing costs more than room.
+    let size = 1024;
+    while (size * 32 < strings.end) size *= 2;
+    this.#offsets = new Uint32Array(size);
+    this.#hashes = new Uint32Array(size);
   }
 
   intern(offset: number): number {
     const { bytes, start } = this.#strings;
     const hash = offset >= start ? hashWhole(bytes, offset - start) : this.#strings.wholeHash(offset);
-    const [offsets, hashes, mask] = [this.#offsets, this.#hashes, this.#offsets.length - 1];
+    const offsets = this.#offsets;
+    const hashes = this.#hashes;
+    const mask = offsets.length - 1;
     let at = hash & mask;
     for (; offsets[at] !== 0; at = (at + 1) & mask) {
       if (hashes[at] === hash && this.#strings.same(offsets[at]!, offset)) return offsets[at]!;

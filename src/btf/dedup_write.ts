@@ -7,8 +7,13 @@ import type { DedupGraph } from "./dedup_graph.ts";
 import type { BtfExt, BtfExtBlock } from "./ext.ts";
 import { BTF_HEADER_SIZE, BTF_MAGIC, BTF_SHAPE, BTF_VERSION, kindOfInfo, vlenOfInfo } from "./kinds.ts";
 
-export function writeDeduplicated(graph: DedupGraph, ext: BtfExt | undefined): DedupResult {
-  const ids = newIds(graph);
+/** `dead` are types that stay out although nothing stands for them; nothing that stays may refer to them. */
+export function writeDeduplicated(
+  graph: DedupGraph,
+  ext: BtfExt | undefined,
+  dead: Uint8Array | undefined,
+): DedupResult {
+  const ids = newIds(graph, dead);
   const strings = new UsedStrings(graph);
   const types = writeTypes(graph, ids, strings);
   const newExt = ext === undefined ? undefined : remapExt(ext, ids, strings);
@@ -17,11 +22,13 @@ export function writeDeduplicated(graph: DedupGraph, ext: BtfExt | undefined): D
 }
 
 /** Old id → new id; those of the base do not change. */
-function newIds(graph: DedupGraph): Uint32Array {
+function newIds(graph: DedupGraph, dead: Uint8Array | undefined): Uint32Array {
   const ids = new Uint32Array(graph.typeCount);
   let next = graph.firstId;
   for (let id = 0; id < graph.firstId; id++) ids[id] = id;
-  for (let id = graph.firstId; id < graph.typeCount; id++) if (graph.isRoot(id)) ids[id] = next++;
+  for (let id = graph.firstId; id < graph.typeCount; id++) {
+    if (graph.isRoot(id) && dead?.[id] !== 1) ids[id] = next++;
+  }
   for (let id = graph.firstId; id < graph.typeCount; id++) if (!graph.isRoot(id)) ids[id] = ids[graph.find(id)]!;
   return ids;
 }
@@ -31,7 +38,7 @@ function writeTypes(graph: DedupGraph, ids: Uint32Array, strings: UsedStrings): 
   const out = new Uint32Array(starts[graph.typeCount]! - starts[firstId]!);
   let length = 0;
   for (let id = firstId; id < graph.typeCount; id++) {
-    if (!graph.isRoot(id)) continue;
+    if (!graph.isRoot(id) || ids[id] === 0) continue;
     const at = starts[id]!;
     const end = starts[id + 1]!;
     const count = graph.childSlots(id);

@@ -110,11 +110,12 @@ function readBlock<C extends string>(
   columns: readonly C[],
 ): Block<C> {
   const block: Record<string, string | Uint32Array> = { section };
-  const arrays = columns.map((column) => (block[column] = new Uint32Array(count)));
-  for (let i = 0; i < count; i++) {
-    const next = cursor.offset + recordSize;
-    for (const array of arrays) array[i] = cursor.u32();
-    cursor.offset = next;
+  const bytes = cursor.take(count * recordSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const little = cursor.littleEndian;
+  for (let c = 0; c < columns.length; c++) {
+    const array = block[columns[c]!] = new Uint32Array(count);
+    for (let i = 0, at = c * 4; i < count; i++, at += recordSize) array[i] = view.getUint32(at, little);
   }
   return block as Block<C>;
 }
@@ -163,13 +164,25 @@ function writeBlocks<C extends string>(
   endian: Endian,
   string: (text: string) => number,
 ): Uint8Array {
-  const writer = new Writer({ endian });
-  if (blocks.length > 0) writer.u32(columns.length * 4);
-  for (const block of blocks) {
+  const recordSize = columns.length * 4;
+  const filled = blocks.filter((block) => block[columns[0]!].length > 0);
+  const size = filled.reduce((sum, block) => sum + 8 + block[columns[0]!].length * recordSize, 0);
+  const bytes = new Uint8Array(blocks.length > 0 ? 4 + size : 0);
+  if (blocks.length === 0) return bytes;
+  const view = new DataView(bytes.buffer);
+  const little = endian === "little";
+  view.setUint32(0, recordSize, little);
+  let at = 4;
+  for (const block of filled) {
     const count = block[columns[0]!].length;
-    if (count === 0) continue;
-    writer.u32(string(block.section)).u32(count);
-    for (let i = 0; i < count; i++) for (const column of columns) writer.u32(block[column][i]!);
+    view.setUint32(at, string(block.section), little);
+    view.setUint32(at + 4, count, little);
+    at += 8;
+    for (let c = 0; c < columns.length; c++) {
+      const values = block[columns[c]!];
+      for (let i = 0, to = at + c * 4; i < count; i++, to += recordSize) view.setUint32(to, values[i]!, little);
+    }
+    at += count * recordSize;
   }
-  return writer.toBytes();
+  return bytes;
 }

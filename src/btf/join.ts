@@ -36,9 +36,21 @@ export class BtfJoiner {
   append(btf: Btf, ids: Uint32Array): number {
     const shift = this.addStrings(btf.strings.bytes);
     const { words, offsets } = btf.raw();
-    for (let i = 0; i + 1 < offsets.length; i++) {
-      if (ids[btf.firstId + i] === this.nextId) this.#copy(words, offsets[i]!, offsets[i + 1]!, ids, shift);
+    this.#reserve(words.length);
+    const out = this.#words;
+    const starts = this.#starts;
+    const firstId = btf.firstId;
+    const count = offsets.length - 1;
+    let length = this.#length;
+    for (let i = 0; i < count; i++) {
+      if (ids[firstId + i] !== starts.length) continue;
+      const end = offsets[i + 1]!;
+      starts.push(length);
+      const start = length;
+      for (let from = offsets[i]!; from < end; from++) out[length++] = words[from]!;
+      move(out, start, ids, shift);
     }
+    this.#length = length;
     return shift;
   }
 
@@ -48,7 +60,7 @@ export class BtfJoiner {
     const at = offsets[sourceId - btf.firstId]!;
     const end = offsets[sourceId - btf.firstId + 1]!;
     this.#words.set(words.subarray(at, end), this.#starts[id]!);
-    this.#move(this.#starts[id]!, ids, shift);
+    move(this.#words, this.#starts[id]!, ids, shift);
   }
 
   /** Adds a type as words; names are offsets that `addString` gave. */
@@ -95,35 +107,28 @@ export class BtfJoiner {
     return Btf.parse(writer.toBytes(), { path });
   }
 
-  #copy(words: Uint32Array, at: number, end: number, ids: Uint32Array, shift: number): void {
-    this.#reserve(end - at);
-    const start = this.#length;
-    for (let i = at; i < end; i++) this.#words[start + i - at] = words[i]!;
-    this.#starts.push(start);
-    this.#length += end - at;
-    this.#move(start, ids, shift);
-  }
-
-  #move(at: number, ids: Uint32Array, shift: number): void {
-    const words = this.#words;
-    const info = words[at + 1]!;
-    const kind = (info >>> 24) & 0x7f;
-    if (words[at] !== 0) words[at] = words[at]! + shift;
-    if (wordIsType[kind] === 1) words[at + 2] = ids[words[at + 2]!]!;
-    for (let i = 0; i < fixedTypes[kind]!; i++) words[at + BTF_TYPE_WORDS + i] = ids[words[at + BTF_TYPE_WORDS + i]!]!;
-    const [typeAt, nameAt, stride] = [elementType[kind]! - 1, elementName[kind]! - 1, element[kind]!];
-    if (typeAt < 0 && nameAt < 0) return;
-    let slot = at + head[kind]!;
-    for (let left = info & BTF_MAX_VLEN; left > 0; left--, slot += stride) {
-      if (typeAt >= 0) words[slot + typeAt] = ids[words[slot + typeAt]!]!;
-      if (nameAt >= 0 && words[slot + nameAt] !== 0) words[slot + nameAt] = words[slot + nameAt]! + shift;
-    }
-  }
-
   #reserve(count: number): void {
     if (this.#length + count <= this.#words.length) return;
     const words = new Uint32Array(Math.max(this.#length + count, this.#words.length * 2));
     words.set(this.#words.subarray(0, this.#length));
     this.#words = words;
+  }
+}
+
+/** Gives a type that was copied its new ids and string offsets. */
+function move(words: Uint32Array, at: number, ids: Uint32Array, shift: number): void {
+  const info = words[at + 1]!;
+  const kind = (info >>> 24) & 0x7f;
+  if (words[at] !== 0) words[at] = words[at]! + shift;
+  if (wordIsType[kind] === 1) words[at + 2] = ids[words[at + 2]!]!;
+  for (let i = 0; i < fixedTypes[kind]!; i++) words[at + BTF_TYPE_WORDS + i] = ids[words[at + BTF_TYPE_WORDS + i]!]!;
+  const typeAt = elementType[kind]! - 1;
+  const nameAt = elementName[kind]! - 1;
+  if (typeAt < 0 && nameAt < 0) return;
+  const stride = element[kind]!;
+  let slot = at + head[kind]!;
+  for (let left = info & BTF_MAX_VLEN; left > 0; left--, slot += stride) {
+    if (typeAt >= 0) words[slot + typeAt] = ids[words[slot + typeAt]!]!;
+    if (nameAt >= 0 && words[slot + nameAt] !== 0) words[slot + nameAt] = words[slot + nameAt]! + shift;
   }
 }

@@ -73,8 +73,10 @@ export class BtfStrings {
   /** Whether two offsets have equal strings. */
   same(a: number, b: number): boolean {
     if (a === b) return true;
-    const [ownerA, ownerB] = [this.owner(a), this.owner(b)];
-    const [bytesA, bytesB] = [ownerA.bytes, ownerB.bytes];
+    const ownerA = this.owner(a);
+    const ownerB = this.owner(b);
+    const bytesA = ownerA.bytes;
+    const bytesB = ownerB.bytes;
     for (let i = a - ownerA.start, j = b - ownerB.start;; i++, j++) {
       if (bytesA[i] !== bytesB[j]) return false;
       if (bytesA[i] === 0) return true;

@@ -38,6 +38,10 @@ export class Writer {
   }
 
   u64(value: bigint | number): this {
+    if (typeof value === "number" && value >= 0 && Number.isSafeInteger(value)) {
+      const high = Math.floor(value / 0x1_0000_0000);
+      return this.littleEndian ? this.u32(value >>> 0).u32(high) : this.u32(high).u32(value >>> 0);
+    }
     const start = this.#grow(8);
     this.#view.setBigUint64(start, BigInt.asUintN(64, BigInt(value)), this.littleEndian);
     return this;

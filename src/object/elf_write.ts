@@ -143,7 +143,9 @@ function writeRelocations(
     if (symbol === undefined) {
       throw new RangeError(`Cannot write a relocation of "${section.name}": no symbol ${r.symbol}`);
     }
-    out.u64(r.offset).u64((BigInt(symbol) << 32n) | BigInt(r.type));
+    // r_info is one number of 64 bits: symbol << 32 | type.
+    const first = out.littleEndian ? r.type : symbol;
+    out.u64(r.offset).u32(first).u32(r.type + symbol - first);
   }
   return {
     name: strings.add(`.rel${section.name}`),

@@ -63,9 +63,11 @@ export function link(inputs: readonly LinkInput[], options: LinkOptions = {}): L
   const linked = new Linked(objects[0]!.endian);
   for (const object of objects) linked.add(object);
   linked.assemble();
-  const keep = new Set([...exports, ...linked.btf.taggedFunctions(objects)]);
-  if (options.exports !== undefined) internalize(linked, keep);
-  if (options.gcSections === true) collectGarbage(linked, keep);
+  if (options.exports !== undefined || options.gcSections === true) {
+    const keep = new Set([...exports, ...linked.btf.taggedFunctions(objects)]);
+    if (options.exports !== undefined) internalize(linked, keep);
+    if (options.gcSections === true) collectGarbage(linked, keep);
+  }
   if (options.mergeStrings !== false) mergeStrings(linked);
   const finished = options.btf === false
     ? undefined

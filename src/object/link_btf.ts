@@ -50,7 +50,7 @@ export class LinkBtf {
 
   /** Throws `LinkError` unless what an object says about a global fits what is known. */
   check(object: InputObject, name: string, known: LinkedSymbol): void {
-    const id = object.btf === undefined ? undefined : globalId(object.btf, name);
+    const id = object.globalByName.get(name);
     const origin = this.#origins.get(known);
     if (id === undefined && origin === undefined) return; // There is nothing to compare.
     if (id === undefined || origin === undefined || object.btf === undefined) {
@@ -80,7 +80,7 @@ export class LinkBtf {
     this.present = true;
     const ids = this.#assignIds(btf, linked);
     const shift = this.types.append(btf, ids);
-    for (const id of globalIds(btf)) this.#settle(btf, id, ids, shift, linked);
+    for (const id of object.globalIds) this.#settle(btf, id, ids, shift, linked);
     for (const section of [...object.sections, ...object.ephemeral]) {
       if (section !== undefined) this.#addVars(object, btf, section, ids, linked);
     }
@@ -90,9 +90,11 @@ export class LinkBtf {
   /** New id of each type: DATASECs have none, a global that is known keeps its first. */
   #assignIds(btf: Btf, linked: Linked): Uint32Array {
     const ids = new Uint32Array(btf.typeCount);
+    const { words, offsets } = btf.raw();
+    const count = btf.typeCount;
     let next = this.types.nextId;
-    for (const id of btf.ids()) {
-      const kind = btf.kindOf(id);
+    for (let id = btf.firstId; id < count; id++) {
+      const kind = kindOfInfo(words[offsets[id - btf.firstId]! + 1]!);
       if (kind === BTF_KIND.DATASEC) continue;
       if (kind !== BTF_KIND.VAR && kind !== BTF_KIND.FUNC && kind !== BTF_KIND.DECL_TAG) {
         ids[id] = next++;
@@ -284,19 +286,6 @@ function globalSymbol(type: BtfType, linked: Linked): LinkedSymbol | undefined {
 /** A variable without symbol: that of a license or version that an earlier input brought. */
 function isDropped(type: BtfType, linked: Linked): boolean {
   return type.kind === "VAR" && isGlobal(type) && !linked.globals.has(type.name);
-}
-
-/** Variables and functions that are not static. */
-function globalIds(btf: Btf): number[] {
-  return Array.from(btf.ids()).filter((id) => {
-    const kind = btf.kindOf(id);
-    return (kind === BTF_KIND.VAR || kind === BTF_KIND.FUNC) && isGlobal(btf.type(id));
-  });
-}
-
-/** The VAR or FUNC of a global. */
-function globalId(btf: Btf, name: string): number | undefined {
-  return [...btf.findAll(name, "FUNC"), ...btf.findAll(name, "VAR")].find((id) => isGlobal(btf.type(id)));
 }
 
 function variableType(btf: Btf, id: number): number {

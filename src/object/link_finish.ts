@@ -11,7 +11,7 @@ import type { BtfType } from "../btf/types.ts";
 import { childIds } from "../btf/walk.ts";
 import { rewriteBtf } from "../btf/write.ts";
 import type { Linked } from "./link_merge.ts";
-import { kernelType } from "./link_names.ts";
+import { kernelType, namesAreAcceptable } from "./link_names.ts";
 
 /** `enum bpf_core_relo_kind`: the one that compares a type with all its members. */
 const TYPE_MATCHES = 12;
@@ -35,31 +35,18 @@ export function finishBtf(linked: Linked, options: FinishOptions): FinishedBtf |
   parts.finish(linked.sections, linked.symbols);
   const voidPointer = options.minimizeCore ? parts.types.add([0, BTF_KIND.PTR << 24, 0]) : 0;
   const records = parts.extPresent ? parts.ext(linked.endian, linked.sections) : undefined;
-  const { btf: all, ids, ext } = dedupBtf(parts.types.build("linked .BTF"), { ext: records });
-  const firm = firmRoots(linked, all, ext, ids);
+  const { btf: all, ids, ext } = dedupBtf(parts.types.build("linked .BTF"), {
+    ext: records,
+    dropUnusedPrototypes: true,
+  });
   let result: FinishedBtf = { btf: all, ext };
   if (options.prune || options.minimizeCore) {
+    const firm = firmRoots(linked, all, ext, ids);
     const edit = options.minimizeCore ? cutPointers(all, ext, firm, ids[voidPointer]!) : undefined;
     result = pruneBtf(all, [...firm, ...coreRoots(ext, () => true)], { ext, edit });
-  } else {
-    const kept = withoutOrphans(all);
-    if (kept !== undefined) result = pruneBtf(all, kept, { ext });
   }
-  return { btf: acceptable(result.btf), ext: result.ext };
-}
-
-/** The BTF with names that the kernel takes; the same one if all are. */
-function acceptable(btf: Btf): Btf {
-  for (const id of btf.ids()) if (kernelType(btf.type(id)) !== btf.type(id)) return rewriteBtf(btf, kernelType);
-  return btf;
-}
-
-/** All types but prototypes that nothing refers to: those of externs and weak functions that lost. */
-function withoutOrphans(btf: Btf): number[] | undefined {
-  const used = new Set<number>();
-  for (const id of btf.ids()) for (const child of childIds(btf.type(id))) used.add(child);
-  const kept = Array.from(btf.ids()).filter((id) => used.has(id) || btf.type(id).kind !== "FUNC_PROTO");
-  return kept.length === btf.typeCount - btf.firstId ? undefined : kept;
+  const { btf } = result;
+  return { btf: namesAreAcceptable(btf) ? btf : rewriteBtf(btf, kernelType), ext: result.ext };
 }
 
 /** What programs, variables and maps are made of. `ids` are new ids by those of the linker. */

@@ -32,6 +32,7 @@ import {
 } from "../abi/elf.ts";
 import { Btf } from "../btf/btf.ts";
 import { parseBtfExt, validateBtfExt } from "../btf/ext.ts";
+import { BTF_KIND, kindOfInfo, vlenOfInfo } from "../btf/kinds.ts";
 import type { BtfDatasec, BtfSecInfo } from "../btf/types.ts";
 import { FormatError } from "../errors.ts";
 import type { ElfFile, ElfSection } from "./elf.ts";
@@ -57,7 +58,31 @@ export function readLinkInput(bytes: Uint8Array, name: string): InputObject {
     : parseBtfExt(extSection.bytes, btf, extSection.path);
   if (btf !== undefined && ext !== undefined) validateBtfExt(ext, btf, extSection!.path);
   const ephemeral = btf === undefined ? [] : fixDatasecs(elf, btf, sections, symbols);
-  return { name, endian: elf.endian, sections, ephemeral, symbols, btf, ext, linked: [] };
+  const globals = globalsOf(btf);
+  return { name, endian: elf.endian, sections, ephemeral, symbols, btf, ...globals, ext, linked: [] };
+}
+
+/** Reads words instead of types: an object has thousands of types and a few globals. */
+function globalsOf(btf: Btf | undefined): Pick<InputObject, "globalIds" | "globalByName"> {
+  const globalIds: number[] = [];
+  const globalByName = new Map<string, number>();
+  if (btf === undefined) return { globalIds, globalByName };
+  const { words, offsets } = btf.raw();
+  const count = offsets.length - 1;
+  for (let i = 0; i < count; i++) {
+    const at = offsets[i]!;
+    const info = words[at + 1]!;
+    const kind = kindOfInfo(info);
+    if (kind !== BTF_KIND.VAR && kind !== BTF_KIND.FUNC) continue;
+    // Linkage 0 is static.
+    if ((kind === BTF_KIND.FUNC ? vlenOfInfo(info) : words[at + 3]) === 0) continue;
+    const id = btf.firstId + i;
+    globalIds.push(id);
+    const name = btf.string(words[at]!);
+    const known = globalByName.get(name);
+    if (known === undefined || (kind === BTF_KIND.FUNC && btf.kindOf(known) !== kind)) globalByName.set(name, id);
+  }
+  return { globalIds, globalByName };
 }
 
 function readSymbols(elf: ElfFile): ElfSymbol[] {
@@ -173,28 +198,34 @@ function checkSymbols(
   symbols: readonly ElfSymbol[],
 ): void {
   for (const symbol of symbols) {
-    if (symbol.index === 0) continue;
-    const fail = (problem: string): never => {
-      throw new FormatError(elf.at(`symbol ${symbol.index} "${symbol.name}"`), problem);
-    };
-    if (![STB_LOCAL, STB_GLOBAL, STB_WEAK].includes(symbol.bind)) fail(`binding ${symbol.bind} is not supported`);
-    if (symbol.bind !== STB_LOCAL && ![STV_DEFAULT, STV_HIDDEN].includes(symbol.visibility)) {
-      fail(`visibility ${symbol.visibility} is not supported`);
-    }
-    if (symbol.bind !== STB_LOCAL && symbol.name === "") fail("has no name");
-    if (symbol.section === SHN_UNDEF) {
-      if (symbol.type !== STT_NOTYPE || symbol.bind === STB_LOCAL || symbol.value !== 0 || symbol.size !== 0) {
-        fail("is undefined and not a plain extern");
-      }
-    } else if (symbol.section < SHN_LORESERVE) {
-      if (elf.sections[symbol.section] === undefined) fail(`section ${symbol.section} does not exist`);
-      const section = sections[symbol.section];
-      if (symbol.type === STT_SECTION && symbol.value !== 0) fail("is a section and has a value");
-      if (section !== undefined && symbol.value + symbol.size > section.size) fail(`ends outside of "${section.name}"`);
-    } else if (symbol.type !== STT_FILE && symbol.bind !== STB_LOCAL) {
-      fail(`section index ${symbol.section} is not supported`);
-    }
+    const problem = symbol.index === 0 ? undefined : bindingProblem(symbol) ?? placeProblem(elf, sections, symbol);
+    if (problem !== undefined) throw new FormatError(elf.at(`symbol ${symbol.index} "${symbol.name}"`), problem);
   }
+}
+
+function bindingProblem({ bind, visibility, name }: ElfSymbol): string | undefined {
+  if (bind === STB_LOCAL) return undefined;
+  if (bind !== STB_GLOBAL && bind !== STB_WEAK) return `binding ${bind} is not supported`;
+  if (visibility !== STV_DEFAULT && visibility !== STV_HIDDEN) return `visibility ${visibility} is not supported`;
+  return name === "" ? "has no name" : undefined;
+}
+
+function placeProblem(
+  elf: ElfFile,
+  sections: readonly (InputSection | undefined)[],
+  { section: index, type, bind, value, size }: ElfSymbol,
+): string | undefined {
+  if (index === SHN_UNDEF) {
+    const plain = type === STT_NOTYPE && bind !== STB_LOCAL && value === 0 && size === 0;
+    return plain ? undefined : "is undefined and not a plain extern";
+  }
+  if (index >= SHN_LORESERVE) {
+    return type === STT_FILE || bind === STB_LOCAL ? undefined : `section index ${index} is not supported`;
+  }
+  if (elf.sections[index] === undefined) return `section ${index} does not exist`;
+  if (type === STT_SECTION && value !== 0) return "is a section and has a value";
+  const section = sections[index];
+  return section !== undefined && value + size > section.size ? `ends outside of "${section.name}"` : undefined;
 }
 
 /**

@@ -33,21 +33,15 @@ interface Candidate {
 /** Reads all inputs and picks members of archives. The order is that of the inputs. */
 export function collectObjects(inputs: readonly LinkInput[], options: ArchiveOptions = {}): InputObject[] {
   const objects: InputObject[] = [];
-  const state = new OpenSymbols(options.wanted ?? []);
   const archives: { position: number; candidates: Candidate[]; picked: InputObject[] }[] = [];
   for (const input of inputs) {
     if (!isArchive(input.bytes)) {
       objects.push(readObject(input.name, input.bytes));
-      state.add(objects.at(-1)!);
       continue;
     }
     const members = readMembers(input, options);
-    if (input.wholeArchive === true) {
-      for (const object of members) {
-        objects.push(object);
-        state.add(object);
-      }
-    } else {
+    if (input.wholeArchive === true) objects.push(...members);
+    else {
       archives.push({
         position: objects.length,
         candidates: members.map((object) => ({ object, taken: false })),
@@ -55,6 +49,9 @@ export function collectObjects(inputs: readonly LinkInput[], options: ArchiveOpt
       });
     }
   }
+  if (archives.length === 0) return objects;
+  const state = new OpenSymbols(options.wanted ?? []);
+  for (const object of objects) state.add(object);
   pick(archives.flatMap((a) => a.candidates.map((candidate) => ({ candidate, archive: a }))), state);
   return insert(objects, archives);
 }
