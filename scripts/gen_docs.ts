@@ -1,11 +1,14 @@
 /**
- * Generates the pages of docs/ that follow from tables: docs/sections.md from src/object/sections.ts.
+ * Generates the pages of docs/ that follow from tables: docs/sections.md from src/object/sections.ts, docs/attach.md
+ * and docs/support.md from the attachers, their options and the results of their tests.
  *
  *     deno run --allow-read=. --allow-write=docs scripts/gen_docs.ts [--check]
  *
  * With `--check` nothing is written; the exit status is 1 if a page differs from its table.
  */
 import { type SectionDef, SECTIONS } from "../src/object/sections.ts";
+import { attachPage, supportPage } from "./lib/attach_docs.ts";
+import { table } from "./lib/markdown.ts";
 
 function cells(def: SectionDef): string[] {
   const base = def.sec.replace(/\+$/, "");
@@ -18,13 +21,6 @@ function cells(def: SectionDef): string[] {
     def.since,
     def.doc,
   ];
-}
-
-/** A Markdown table padded as the formatter pads it. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((name, i) => Math.max(3, name.length, ...rows.map((row) => row[i]!.length)));
-  const line = (row: readonly string[]) => `| ${row.map((cell, i) => cell.padEnd(widths[i]!)).join(" | ")} |`;
-  return [line(head), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n");
 }
 
 function sectionsPage(): string {
@@ -44,7 +40,11 @@ ${table(head, (SECTIONS as readonly SectionDef[]).map(cells))}
 `;
 }
 
-const PAGES: readonly [path: string, make: () => string][] = [["docs/sections.md", sectionsPage]];
+const PAGES: readonly [path: string, make: () => string][] = [
+  ["docs/sections.md", sectionsPage],
+  ["docs/attach.md", attachPage],
+  ["docs/support.md", supportPage],
+];
 
 let stale = 0;
 for (const [path, make] of PAGES) {

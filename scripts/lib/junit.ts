@@ -33,6 +33,19 @@ export function parseJunit(xml: string): SuiteResult | undefined {
   return { passed, failed: failures.length, skipped, failures };
 }
 
+/** The names of the tests that passed. */
+export function passedTests(xml: string): string[] {
+  const names: string[] = [];
+  for (
+    const [, attributes = "", body = ""] of xml.matchAll(
+      /<testcase\b((?:[^>"]|"[^"]*")*?)(?:\/>|>([^]*?)<\/testcase>)/g,
+    )
+  ) {
+    if (!/<(failure|error|skipped)\b/.test(body)) names.push(attribute(attributes, "name"));
+  }
+  return names;
+}
+
 /** Adds results up. */
 export function sumResults(results: readonly SuiteResult[]): SuiteResult {
   return {

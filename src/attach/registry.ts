@@ -63,6 +63,11 @@ const ATTACHERS = {
 /** A kind that attaches. */
 export type AttachableKind = keyof typeof ATTACHERS;
 
+/** Names of the options that a kind takes. */
+export function attacherOptions(kind: AttachableKind): readonly string[] {
+  return ATTACHERS[kind].options;
+}
+
 /**
  * Attaches a program. What the section name does not say comes from the options; `options.kind` chooses another hook
  * that the program's type allows (a `kprobe.multi` program for example has none). Throws `TypeError` for wrong options,

@@ -74,7 +74,9 @@ export interface KprobeOptions {
 export interface KsyscallOptions {
   /** Name as in its man page. */
   syscall?: string;
+  /** At return; by default what the section name says. */
   retprobe?: boolean;
+  /** What `bpf_get_attach_cookie()` returns (5.15). */
   cookie?: Cookie;
 }
 
@@ -82,11 +84,13 @@ export interface KsyscallOptions {
 export interface KprobeMultiOptions {
   /** `*` and `?` match as in file names. */
   pattern?: string;
-  /** Or the functions by name, or by address. */
+  /** Or the functions by name. */
   symbols?: readonly string[];
+  /** Or the functions by address. */
   addresses?: readonly bigint[];
   /** One for each of `symbols` or `addresses`. */
   cookies?: readonly Cookie[];
+  /** At return; by default what the section name says. */
   retprobe?: boolean;
   /** At entry and return (6.10). */
   session?: boolean;
@@ -107,24 +111,33 @@ export interface UprobeOptions {
   offset?: number;
   /** Only in this process; 0: this one; left out: in all, also those that start later. */
   pid?: number;
+  /** At return; by default what the section name says. */
   retprobe?: boolean;
   /** Needs Linux 5.15. */
   cookie?: Cookie;
   /** File offset of a 16-bit counter that the kernel raises while the probe is attached (4.20). */
   refCtrOffset?: number;
+  /** As for kprobe. */
   mode?: ProbeMode;
 }
 
 /** uprobe.multi and kin (6.6). */
 export interface UprobeMultiOptions {
+  /** A file, as for uprobe. */
   path?: string;
+  /** `*` and `?` match as in file names. */
   pattern?: string;
+  /** Or the functions by name. */
   symbols?: readonly string[];
   /** File offsets. */
   offsets?: readonly number[];
+  /** File offsets of 16-bit counters, one for each place; 0: none. */
   refCtrOffsets?: readonly number[];
+  /** One for each place. */
   cookies?: readonly Cookie[];
+  /** Only in this process; 0: this one. */
   pid?: number;
+  /** At return; by default what the section name says. */
   retprobe?: boolean;
   /** At entry and return (6.13). */
   session?: boolean;
@@ -134,7 +147,9 @@ export interface UprobeMultiOptions {
 export interface UsdtOptions {
   /** A path, or the name of a library or command, searched for among the files of the process if `pid` is given. */
   path?: string;
+  /** The group that the probe belongs to. */
   provider?: string;
+  /** The name of the probe. */
   name?: string;
   /** Only in this process; 0: this one. */
   pid?: number;
@@ -144,7 +159,9 @@ export interface UsdtOptions {
 
 /** tracepoint. `*` and `?` match as in file names. */
 export interface TracepointOptions {
+  /** Its folder below `events` of tracefs: `syscalls`. */
   category?: string;
+  /** The name of the tracepoint. */
   name?: string;
   /** Needs Linux 5.15. */
   cookie?: Cookie;
@@ -152,6 +169,7 @@ export interface TracepointOptions {
 
 /** raw_tracepoint. */
 export interface RawTracepointOptions {
+  /** The name of the tracepoint, without category. */
   name?: string;
   /** Needs Linux 6.9. */
   cookie?: Cookie;
@@ -177,6 +195,7 @@ export interface TraceMultiOptions {
 
 /** freplace: another target than the one at load (5.10). */
 export interface FreplaceOptions {
+  /** Descriptor of a loaded program whose function is replaced. */
   targetFd?: number;
   /** BTF id of the function in the target's BTF. */
   targetBtfId?: number;
@@ -200,6 +219,7 @@ export interface PerfEventOptions {
   event?: string;
   /** Or by numbers: PERF_TYPE_* and its config. */
   type?: number;
+  /** What exactly is counted, PERF_COUNT_*. */
   config?: Cookie;
   /** Samples a second. */
   frequency?: number;
@@ -217,6 +237,7 @@ export interface PerfEventOptions {
 export interface Anchor {
   /** Program or link to come before or after; without them first (`before`) or last (`after`). */
   before?: { progFd?: number; progId?: number; linkFd?: number; linkId?: number } | true;
+  /** As `before`. */
   after?: { progFd?: number; progId?: number; linkFd?: number; linkId?: number } | true;
   /** Fail if the list changed since this revision. */
   expectedRevision?: bigint;
@@ -236,6 +257,7 @@ export interface XdpOptions {
 
 /** tc, classifier, tc/ingress, tcx/egress, … */
 export interface TcOptions extends Anchor {
+  /** Network device, by name or index. */
   device?: string | number;
   /** Needed for sections that do not name it. */
   direction?: "ingress" | "egress";
@@ -273,7 +295,9 @@ export interface NetnsOptions {
 
 /** netfilter (6.4). */
 export interface NetfilterOptions {
+  /** Version of IP. */
   protocol?: "ipv4" | "ipv6";
+  /** Where in the path of a packet. */
   hook?: "prerouting" | "input" | "forward" | "output" | "postrouting";
   /** Lower runs first; any but the least and greatest 32-bit numbers. */
   priority?: number;
@@ -285,17 +309,21 @@ export interface NetfilterOptions {
 export interface SockmapOptions {
   /** The sockmap or sockhash. */
   mapFd?: number;
+  /** A BPF_* number, for sections that leave it open. */
   attachType?: number;
+  /** `link` (6.10), or `attach`: BPF_PROG_ATTACH; `auto` takes the newest that works. */
   mechanism?: "auto" | "link" | "attach";
 }
 
 /** socket, sk_reuseport: a socket of this process. */
 export interface SocketOptions {
+  /** Descriptor of the socket. */
   socketFd?: number;
 }
 
 /** socket: also as chooser of a reuseport group. */
 export interface SocketFilterOptions extends SocketOptions {
+  /** For the whole group of sockets that share the port. */
   reuseport?: boolean;
 }
 

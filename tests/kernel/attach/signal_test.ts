@@ -10,7 +10,7 @@ const NEEDS = { needs: ["netns", "tool:tc"] } as const;
 
 /** Runs as one process: attaches a route and a filter in a namespace and waits. */
 const script = (namespace: string, rest: string) => `
-import { openFile } from "${ROOT}src/syscall/files.ts";
+import { exists, openFile } from "${ROOT}src/syscall/files.ts";
 import { call } from "${ROOT}src/syscall/libc.ts";
 import { attachProgram } from "${ROOT}src/attach/registry.ts";
 import { bpf, interrupted, pause } from "${ROOT}mod.ts";
@@ -78,9 +78,9 @@ kernelTest("a script that handles the signal goes on, with its attachments", NEE
   ) {
     using namespace = new Namespace();
     const rest = `${handler}
-      await pause(0.5);
+      await pause(0.2);
       console.log("goes on");
-      await pause(0.5);
+      while (!exists("${namespace.folder}/looked")) await pause(0.05);
       console.log("closed" in route && !route.closed && !filter.closed ? "still attached" : "gone");
       route.close(); filter.close(); process.exit(7);`;
     using running = namespace.run(`import process from "node:process";\n${rest}`);
@@ -88,6 +88,7 @@ kernelTest("a script that handles the signal goes on, with its attachments", NEE
     running.kill("SIGINT");
     await running.until(/goes on/);
     assertEquals(namespace.attached(), [true, true]);
+    writeFileSync(`${namespace.folder}/looked`, "");
     const { code, stdout } = await running.end();
     assert(stdout.includes("still attached"));
     assertEquals(code, 7);
