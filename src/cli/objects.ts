@@ -21,7 +21,8 @@ import {
 } from "../../mod.ts";
 import { printC, printTs } from "../btf/mod.ts";
 import { openBtf, parseBtfFile } from "../kernel/mod.ts";
-import { readInput } from "../syscall/mod.ts";
+import { minimalCoreBtf } from "../object/mod.ts";
+import { readInput, writeOutput } from "../syscall/mod.ts";
 import { type Command, COMMON, objectRef, subcommand } from "./command.ts";
 import { parseOptions, UsageError } from "./options.ts";
 import { fields, json, print, table } from "./output.ts";
@@ -129,12 +130,15 @@ const BTF_OPTIONS = { ...COMMON, ts: { doc: "print TypeScript instead of C" } } 
 /** `waggle btf`. */
 export const btf: Command = {
   summary: "Shows types in the kernel, and prints them, or those of a file, as C or TypeScript.",
-  usage: "list [-j]\nshow BTF [-j]\ndump BTF|FILE [--ts]",
-  help: "BTF is an id or a name (vmlinux, a module). FILE is raw BTF or an object file.",
+  usage: "list [-j]\nshow BTF [-j]\ndump BTF|FILE [--ts]\nmin FILE OUTPUT OBJECT...",
+  help:
+    "BTF is an id or a name (vmlinux, a module). FILE is raw BTF or an object file. `min` writes of the types in FILE\n" +
+    "those that CO-RE of the objects needs, so that they run on a kernel without types: load(..., { targetBtf }).",
   options: BTF_OPTIONS,
   run(args) {
     const { options, positional } = parseOptions(BTF_OPTIONS, args);
-    const [word, rest] = subcommand(positional, ["list", "show", "dump"]);
+    const [word, rest] = subcommand(positional, ["list", "show", "dump", "min"]);
+    if (word === "min") return writeMinimal(rest);
     if (word === "list") return printList(options.json, listBtfs(), ["id", "name", "kernel", "size"]);
     const [file] = rest;
     const isFile = word === "dump" && rest.length === 1 && file !== undefined && /[/.]/.test(file);
@@ -144,6 +148,16 @@ export const btf: Command = {
     return 0;
   },
 };
+
+/** As `bpftool gen min_core_btf`. */
+function writeMinimal([file, output, ...objects]: readonly string[]): number {
+  if (file === undefined || output === undefined || objects.length === 0) {
+    throw new UsageError("Cannot reduce types: give a file of types, an output file and at least one object");
+  }
+  const inputs = objects.map((name) => ({ name, bytes: readInput(name) }));
+  writeOutput(output, minimalCoreBtf(parseBtfFile(readInput(file), file), inputs).bytes);
+  return 0;
+}
 
 /** `waggle link list` and `waggle link show`; the rest of `waggle link` is the linker. */
 export function links(args: readonly string[]): number {

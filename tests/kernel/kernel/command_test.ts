@@ -1,9 +1,10 @@
 /** `waggle prog`, `map`, `link list`, `btf`, `net`, `types`, `features`, `probes`, on what this test has loaded. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { rmSync, statSync } from "node:fs";
 import process from "node:process";
 import { attachFromSection } from "../../../src/attach/registry.ts";
 import { createMap } from "../../../src/maps/create.ts";
-import { u32, u64 } from "../../../mod.ts";
+import { load, u32, u64 } from "../../../mod.ts";
 import { waggle } from "../../cli/support.ts";
 import { kernelTest } from "../../support/harness.ts";
 import { CountingProgram } from "../attach/programs.ts";
@@ -62,6 +63,16 @@ kernelTest(
     assertStringIncludes(waggle(["types", "iovec", "--c"]).stdout, "struct iovec {");
     assertStringIncludes(waggle(["types", "iovecc"]).stderr, '"iovec"');
     assertStringIncludes(waggle(["types", "--from", "tests/data/events.bpf.o"]).stdout, "export interface event ");
+    const small = `/tmp/waggle-min-${process.pid}.btf`;
+    try {
+      const min = waggle(["btf", "min", "/sys/kernel/btf/vmlinux", small, "tests/data/core_kernel.bpf.o"]);
+      assertEquals(min, { status: 0, stdout: "", stderr: "" });
+      assert(statSync(small).size < 20_000);
+      using bpf = load("tests/data/core_kernel.bpf.o", { targetBtf: small });
+      assert(Object.keys(bpf.programs).length > 0);
+    } finally {
+      rmSync(small, { force: true });
+    }
     const features = parsed("features") as { features: { name: string; supported: boolean }[] };
     assertEquals(features.features.find((one) => one.name === "prog_name")?.supported, true);
     const probe = "tracepoint:syscalls:sys_enter_openat";
