@@ -12,6 +12,7 @@ import { withElf } from "../../../src/kernel/elf_symbols.ts";
 import { BPF_TRACE_KPROBE_MULTI, BPF_TRACE_UPROBE_MULTI } from "../../../src/abi/bpf.gen.ts";
 import { kernelTest } from "../../support/harness.ts";
 import { kernelAtLeast } from "../../support/needs.ts";
+import { bpf, u32 } from "../../../mod.ts";
 import { CountingProgram, storeCookie } from "./programs.ts";
 
 const hasRights = process.getuid?.() === 0;
@@ -131,6 +132,24 @@ kernelTest("a uprobe finds a path in the mount namespace of a process", {
     child.stdin.end();
     await new Promise((resolve) => child.once("exit", resolve));
   }
+});
+
+kernelTest("keys of `bpf()` may be patterns", { needs: ["uprobes", "tracefs"] }, () => {
+  using tracer = bpf({
+    globals: { calls: u32, opens: u32 },
+    programs: {
+      "uprobe:libc.so.6:kil?"(_, { calls }) {
+        calls++;
+      },
+      "tracepoint:syscalls:sys_*_openat"(_, { opens }) {
+        opens++;
+      },
+    },
+  });
+  tracer.attach();
+  spawnSync("/bin/sh", ["-c", "kill -0 $$"]);
+  assert(tracer.globals.calls >= 1);
+  assert(tracer.globals.opens >= 2);
 });
 
 kernelTest("a tracepoint pattern attaches to all that match", { needs: ["tracefs"] }, () => {
