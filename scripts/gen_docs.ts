@@ -1,6 +1,7 @@
 /**
  * Generates the pages of docs/ that follow from tables: docs/sections.md from src/object/sections.ts, docs/attach.md
- * and docs/support.md from the attachers, their options and the results of their tests.
+ * and docs/support.md from the attachers, their options and the results of their tests, docs/maps.md from
+ * src/maps/kinds.ts.
  *
  *     deno run --allow-read=. --allow-write=docs scripts/gen_docs.ts [--check]
  *
@@ -8,6 +9,7 @@
  */
 import { type SectionDef, SECTIONS } from "../src/object/sections.ts";
 import { attachPage, supportPage } from "./lib/attach_docs.ts";
+import { mapsPage } from "./lib/maps_docs.ts";
 import { table } from "./lib/markdown.ts";
 
 function cells(def: SectionDef): string[] {
@@ -44,6 +46,7 @@ const PAGES: readonly [path: string, make: () => string][] = [
   ["docs/sections.md", sectionsPage],
   ["docs/attach.md", attachPage],
   ["docs/support.md", supportPage],
+  ["docs/maps.md", mapsPage],
 ];
 
 let stale = 0;

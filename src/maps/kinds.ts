@@ -16,6 +16,8 @@ export interface MapKind {
   /** First Linux version. */
   readonly since: string;
   readonly ops: readonly MapOp[];
+  /** Methods of its class beside the common ones. */
+  readonly methods?: readonly string[];
   /** What to do instead of an operation it does not have. */
   readonly advice?: Readonly<Partial<Record<MapOp, string>>>;
   /** Values have one slot per possible CPU. */
@@ -45,6 +47,7 @@ const NO_KEYS = "a queue has no keys: use push(), pop() and peek()";
 const RING = "a ring is read with `for await`, consume() or scan()";
 
 const queue = {
+  methods: ["push", "pop", "peek", "drain"],
   ops: [] as readonly MapOp[],
   keySize: 0,
   noBtf: true,
@@ -58,6 +61,7 @@ const ring = {
   advice: { get: RING, set: RING, delete: RING, take: RING, list: RING },
 };
 const hash = { ops: HASH, btf: "may" as const };
+const PER_CPU = ["getCpu", "setEvery", "sum", "sums", "reduce"] as const;
 const array = { btf: "may" as const, ops: ARRAY, indexed: true, keySize: 4, advice: { delete: ALWAYS, take: ALWAYS } };
 const storage = {
   btf: "must" as const,
@@ -69,7 +73,7 @@ const storage = {
 
 const ROWS = {
   hash: { type: abi.BPF_MAP_TYPE_HASH, since: "3.19", ...hash },
-  array: { type: abi.BPF_MAP_TYPE_ARRAY, since: "3.19", ...array },
+  array: { type: abi.BPF_MAP_TYPE_ARRAY, since: "3.19", ...array, methods: ["mmap"] },
   prog_array: { type: abi.BPF_MAP_TYPE_PROG_ARRAY, since: "4.2", ops: FDS, keySize: 4, valueSize: 4, indexed: true },
   perf_event_array: {
     type: abi.BPF_MAP_TYPE_PERF_EVENT_ARRAY,
@@ -79,10 +83,11 @@ const ROWS = {
     valueSize: 4,
     indexed: true,
     noBtf: true,
+    methods: ["open", "openOverwrite"],
     advice: { get: "read its events with open()" },
   },
-  percpu_hash: { type: abi.BPF_MAP_TYPE_PERCPU_HASH, since: "4.6", ...hash, perCpu: true },
-  percpu_array: { type: abi.BPF_MAP_TYPE_PERCPU_ARRAY, since: "4.6", ...array, perCpu: true },
+  percpu_hash: { type: abi.BPF_MAP_TYPE_PERCPU_HASH, since: "4.6", ...hash, perCpu: true, methods: PER_CPU },
+  percpu_array: { type: abi.BPF_MAP_TYPE_PERCPU_ARRAY, since: "4.6", ...array, perCpu: true, methods: PER_CPU },
   stack_trace: {
     type: abi.BPF_MAP_TYPE_STACK_TRACE,
     since: "4.6",
@@ -102,7 +107,7 @@ const ROWS = {
     advice: { get: "the kernel does not give cgroups back" },
   },
   lru_hash: { type: abi.BPF_MAP_TYPE_LRU_HASH, since: "4.10", ...hash },
-  lru_percpu_hash: { type: abi.BPF_MAP_TYPE_LRU_PERCPU_HASH, since: "4.10", ...hash, perCpu: true },
+  lru_percpu_hash: { type: abi.BPF_MAP_TYPE_LRU_PERCPU_HASH, since: "4.10", ...hash, perCpu: true, methods: PER_CPU },
   lpm_trie: {
     type: abi.BPF_MAP_TYPE_LPM_TRIE,
     since: "4.11",
@@ -112,6 +117,7 @@ const ROWS = {
   },
   array_of_maps: {
     type: abi.BPF_MAP_TYPE_ARRAY_OF_MAPS,
+    methods: ["open"],
     since: "4.12",
     ops: FDS,
     keySize: 4,
@@ -119,7 +125,14 @@ const ROWS = {
     indexed: true,
     noBtf: true,
   },
-  hash_of_maps: { type: abi.BPF_MAP_TYPE_HASH_OF_MAPS, since: "4.12", ops: FDS, valueSize: 4, noBtf: true },
+  hash_of_maps: {
+    type: abi.BPF_MAP_TYPE_HASH_OF_MAPS,
+    since: "4.12",
+    ops: FDS,
+    valueSize: 4,
+    noBtf: true,
+    methods: ["open"],
+  },
   devmap: { type: abi.BPF_MAP_TYPE_DEVMAP, since: "4.14", ops: FDS, keySize: 4, indexed: true, noBtf: true },
   sockmap: { type: abi.BPF_MAP_TYPE_SOCKMAP, since: "4.14", ops: FDS, keySize: 4, indexed: true, noBtf: true },
   cpumap: { type: abi.BPF_MAP_TYPE_CPUMAP, since: "4.15", ops: FDS, keySize: 4, indexed: true, noBtf: true },
@@ -147,17 +160,24 @@ const ROWS = {
     since: "4.20",
     ops: ["get", "set", "list"],
     perCpu: true,
+    methods: PER_CPU,
   },
   queue: { type: abi.BPF_MAP_TYPE_QUEUE, since: "4.20", ...queue },
   stack: { type: abi.BPF_MAP_TYPE_STACK, since: "4.20", ...queue },
   sk_storage: { type: abi.BPF_MAP_TYPE_SK_STORAGE, since: "5.2", ...storage },
   devmap_hash: { type: abi.BPF_MAP_TYPE_DEVMAP_HASH, since: "5.4", ops: FDS, keySize: 4, noBtf: true },
   struct_ops: { type: abi.BPF_MAP_TYPE_STRUCT_OPS, since: "5.6", ops: ["get", "set", "delete", "list"], keySize: 4 },
-  ringbuf: { type: abi.BPF_MAP_TYPE_RINGBUF, since: "5.8", ...ring },
+  ringbuf: {
+    type: abi.BPF_MAP_TYPE_RINGBUF,
+    since: "5.8",
+    ...ring,
+    methods: ["read", "batches", "next", "consume", "each", "scan", "stats"],
+  },
   inode_storage: { type: abi.BPF_MAP_TYPE_INODE_STORAGE, since: "5.10", ...storage },
   task_storage: { type: abi.BPF_MAP_TYPE_TASK_STORAGE, since: "5.11", ...storage },
   bloom_filter: {
     type: abi.BPF_MAP_TYPE_BLOOM_FILTER,
+    methods: ["add", "mayHave"],
     since: "5.16",
     btf: "may",
     ops: [],
@@ -174,11 +194,13 @@ const ROWS = {
     type: abi.BPF_MAP_TYPE_USER_RINGBUF,
     since: "6.1",
     ...ring,
+    methods: ["send", "sendWait", "reserve"],
     advice: { set: "a user ring buffer is written with send() or reserve()" },
   },
   cgrp_storage: { type: abi.BPF_MAP_TYPE_CGRP_STORAGE, since: "6.2", ...storage },
   arena: {
     type: abi.BPF_MAP_TYPE_ARENA,
+    methods: ["bytes", "buffer", "address", "offsetOf"],
     since: "6.9",
     ops: [],
     keySize: 0,

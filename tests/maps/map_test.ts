@@ -10,6 +10,8 @@ import type { HashMap } from "../../src/maps/hash.ts";
 import { type FakeCall, FakeRuntime } from "../../src/syscall/runtime/fake.ts";
 import { withRuntime } from "../../src/syscall/runtime/mod.ts";
 import { bpf_map_type } from "../../src/abi/bpf.gen.ts";
+import { wrapMap } from "../../src/maps/wrap.ts";
+import { Fd } from "../../src/syscall/fd.ts";
 import { test } from "../support/harness.ts";
 
 type Elements = Map<number, bigint>;
@@ -301,4 +303,24 @@ test("MAP_KINDS has a row for every type of the kernel", () => {
     assertEquals(`BPF_MAP_TYPE_${mapKind(type)!.name.toUpperCase()}`, name);
   }
   assertEquals(new Set(Object.values(MAP_KINDS).map((kind) => kind.type)).size, Object.keys(MAP_KINDS).length);
+});
+
+test("MAP_KINDS names methods that the kinds' classes have", () => {
+  const fake = new FakeRuntime();
+  let reads = 0;
+  fake.on("openat", () => fake.fd()).on("read", ({ args }, memory) => {
+    if (reads++ > 0) return 0;
+    memory.memory(args[1]!, 4).set(new TextEncoder().encode("0-1\n")); // /sys/devices/system/cpu/possible
+    return 4;
+  });
+  withRuntime(fake, () => {
+    for (const kind of Object.values(MAP_KINDS)) {
+      const sizes = { keySize: kind.keySize ?? 8, valueSize: kind.valueSize ?? 8, maxEntries: 1, flags: 0 };
+      using map = wrapMap(new Fd(1000), { name: kind.name, type: kind.type, ...sizes });
+      for (const name of kind.methods ?? []) assert(name in map, `${kind.name}: ${name}`);
+      for (const [op, name] of Object.entries({ get: "get", set: "set", delete: "delete", list: "entries" })) {
+        if (kind.ops.includes(op as "get")) assert(name in map, `${kind.name}: ${name}`);
+      }
+    }
+  });
 });

@@ -13,7 +13,7 @@ function arrayOf(): PerfEventArray<{ seq: bigint }> {
   return createMap({ type: "perf_event_array", value: { seq: u64 }, maxEntries: possibleCpus(), name: "events" });
 }
 
-kernelTest("`PerfBuffer.consume()` gives every event, also those that wrap", { needs: ["perf"] }, () => {
+kernelTest("perf_event_array: `consume()` gives every event, also those that wrap", { needs: ["perf"] }, () => {
   using array = arrayOf();
   using buffer = array.open({ pages: 1 });
   assertEquals(buffer.cpus, onlineCpus());

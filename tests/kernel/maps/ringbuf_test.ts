@@ -27,7 +27,7 @@ function range(from: number, to: number): number[] {
   return Array.from({ length: to - from }, (_, i) => from + i);
 }
 
-kernelTest("`RingBuffer.consume()` gives every record once and in order", NEEDS, () => {
+kernelTest("ringbuf: `consume()` gives every record once and in order", NEEDS, () => {
   using ring = ringOf();
   using producer = Producer.ring(ring);
   const seen: number[] = [];
