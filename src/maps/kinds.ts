@@ -216,7 +216,7 @@ const ROWS = {
     keySize: 4,
     indexed: true,
   },
-  rhash: { type: abi.BPF_MAP_TYPE_RHASH, since: "7.1", ...hash },
+  rhash: { type: abi.BPF_MAP_TYPE_RHASH, since: "7.1", ...hash, createFlags: abi.BPF_F_NO_PREALLOC },
 } as const satisfies Readonly<Record<string, Omit<MapKind, "name">>>;
 
 /** The name of a kind, for example `percpu_hash`. */

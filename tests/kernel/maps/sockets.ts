@@ -10,6 +10,8 @@ const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0x80000;
 const SOL_SOCKET = 1;
 const SO_REUSEPORT = 15;
+const SOL_XDP = 283;
+const XDP_RX_RING = 2;
 
 function socket(family: number, type: number): Fd {
   return new Fd(check(call("socket", family, type | SOCK_CLOEXEC, 0), "socket", "Cannot make a socket"));
@@ -42,9 +44,14 @@ export function connected(port: number): Fd {
   return fd;
 }
 
-/** An AF_XDP socket, not bound to a device. */
+/** An AF_XDP socket with a ring to receive, not bound to a device. */
 export function xdpSocket(): Fd {
-  return socket(AF_XDP, SOCK_RAW);
+  const fd = socket(AF_XDP, SOCK_RAW);
+  using scope = arena().scope();
+  const entries = scope.alloc(4);
+  entries.view.setUint32(0, 64, true);
+  check(call("setsockopt", fd.number, SOL_XDP, XDP_RX_RING, entries.address, 4), "setsockopt", "Cannot make the ring");
+  return fd;
 }
 
 /** struct sockaddr_in of 127.0.0.1. */
