@@ -13,7 +13,12 @@ static double now(void)
 }
 
 static unsigned long long sum;
-static int map, percpu, entries, cpus;
+static int map, percpu, structs, entries, cpus;
+
+struct value {
+	unsigned long long packets, bytes;
+	unsigned last, flags;
+};
 
 static void lookup(void)
 {
@@ -87,20 +92,51 @@ static void percpu_sums(void)
 				sum += values[cpu];
 }
 
-/* Arguments: id of the hash map, of the per-CPU map, entries, CPUs, rounds. Prints ns per element, one a line. */
+static void structs_single(void)
+{
+	unsigned key, next, *previous = NULL;
+	struct value value;
+
+	while (!bpf_map_get_next_key(structs, previous, &next)) {
+		if (!bpf_map_lookup_elem(structs, &next, &value))
+			sum += next + value.last + value.flags + (value.packets > 5);
+		key = next;
+		previous = &key;
+	}
+}
+
+static void structs_batch(void)
+{
+	static unsigned keys[8192];
+	static struct value values[8192];
+	unsigned cursor = 0, count;
+	int err, first = 1;
+
+	do {
+		count = 8192;
+		err = bpf_map_lookup_batch(structs, first ? NULL : &cursor, &cursor, keys, values, &count, NULL);
+		for (unsigned i = 0; i < count; i++)
+			sum += keys[i] + values[i].last + values[i].flags + (values[i].packets > 5);
+		first = 0;
+	} while (!err);
+}
+
+/* Arguments: id of the hash map, of the per-CPU map, of that of structs, entries, CPUs, rounds. Prints ns per element, one a line. */
 int main(int argc, char **argv)
 {
-	static void (*const tests[])(void) = { lookup, update, iterate, batch, update_batch, percpu_sums };
+	static void (*const tests[])(void) = { lookup, update, iterate, batch, update_batch, percpu_sums,
+					       structs_single, structs_batch };
 
 	map = bpf_map_get_fd_by_id(atoi(argv[1]));
 	percpu = bpf_map_get_fd_by_id(atoi(argv[2]));
-	entries = atoi(argv[3]);
-	cpus = atoi(argv[4]);
+	structs = bpf_map_get_fd_by_id(atoi(argv[3]));
+	entries = atoi(argv[4]);
+	cpus = atoi(argv[5]);
 	for (unsigned t = 0; t < sizeof(tests) / sizeof(*tests); t++) {
 		double best = 1e18;
 		int n = tests[t] == percpu_sums ? entries / 10 : entries;
 
-		for (int round = 0; round < atoi(argv[5]); round++) {
+		for (int round = 0; round < atoi(argv[6]); round++) {
 			double start = now(), time;
 
 			tests[t]();

@@ -15,7 +15,7 @@ export function* listKeys(
   maxEntries: number,
   fail: (errno: number) => Error,
 ): Generator<Uint8Array, void, undefined> {
-  const seen = new Set<string>();
+  const seen = new Set<string | number>();
   const next = access.bytes.subarray(access.nextKeyAt, access.nextKeyAt + keySize);
   const current = new Uint8Array(keySize);
   let first = true;
@@ -28,12 +28,18 @@ export function* listKeys(
     if (result < 0) throw fail(result);
     first = false;
     current.set(next);
-    const text = String.fromCharCode(...current);
-    if (seen.has(text)) continue;
-    seen.add(text);
-    yield current;
+    const { size } = seen;
+    if (seen.add(identity(access.view, access.nextKeyAt, keySize)).size > size) yield current;
   }
   throw new WaggleError("Cannot list the map: it changes faster than it can be read", {
     hint: "list it while the programs that write to it are detached, or on Linux 5.6, which has batches",
   });
+}
+
+/** A key as something a set can hold: numbers where it is one, which cost a third of text. */
+function identity(view: DataView, at: number, keySize: number): string | number {
+  if (keySize === 4) return view.getInt32(at, true);
+  let text = "";
+  for (let i = 0; i < keySize; i++) text += String.fromCharCode(view.getUint8(at + i));
+  return text;
 }
