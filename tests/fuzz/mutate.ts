@@ -26,7 +26,24 @@ export class Random {
 }
 
 /** What lengths, offsets, ids and counts are set to. */
-const NUMBERS = [0, 1, 2, 3, 7, 8, 0x7f, 0x80, 0xff, 0xffff, 0x10000, 0xffffff, 0x7fffffff, 0x80000000, 0xfffffff8, 0xffffffff];
+const NUMBERS = [
+  0,
+  1,
+  2,
+  3,
+  7,
+  8,
+  0x7f,
+  0x80,
+  0xff,
+  0xffff,
+  0x10000,
+  0xffffff,
+  0x7fffffff,
+  0x80000000,
+  0xfffffff8,
+  0xffffffff,
+];
 
 type Mutation = (bytes: Uint8Array<ArrayBuffer>, random: Random, hot: readonly number[]) => Uint8Array<ArrayBuffer>;
 
