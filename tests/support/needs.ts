@@ -3,6 +3,7 @@
  * without it, and, where known, since which Linux version a full kernel has it: there a missing feature is a failure, not
  * a skip. Every answer is found once per process.
  */
+import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
 import process from "node:process";
@@ -85,6 +86,15 @@ const GUARDS = {
     probe: () => existsSync("/proc/self/ns/net") && capability(21) && tool("ip"),
     reason: "needs network namespaces, CAP_SYS_ADMIN and the ip command",
     since: "3.8",
+  },
+  veth: {
+    // Guests load no modules by themselves: the kernel looks for modprobe in the file system that they booted from.
+    probe: () => {
+      spawnSync("modprobe", ["veth"]);
+      return spawnSync("unshare", ["-n", "ip", "link", "add", "type", "veth"]).status === 0;
+    },
+    reason: "needs pairs of virtual Ethernet devices (CONFIG_VETH), the ip command and the right to make them",
+    since: "4.10",
   },
   perf: {
     probe: () => existsSync("/proc/sys/kernel/perf_event_paranoid"),

@@ -8,10 +8,9 @@ import { SyscallError } from "../../../src/errors.ts";
 import { openFile } from "../../../src/syscall/files.ts";
 import { call } from "../../../src/syscall/libc.ts";
 import { kernelTest } from "../../support/harness.ts";
-import { inNamespace, sendUdp } from "./net.ts";
 import { CountingProgram } from "./programs.ts";
 
-const NEEDS = { needs: ["netns", "tool:bash", "symbol:veth_newlink"] } as const;
+const NEEDS = { needs: ["netns", "tool:bash", "veth"] } as const;
 const BPF_OK = 0;
 const BPF_DROP = 2;
 
@@ -78,23 +77,6 @@ for (const sec of ["lwt_out", "lwt_xmit"]) {
   });
 }
 
-for (const sec of ["lwt_in", "lwt_out", "lwt_xmit", "lwt_seg6local"]) {
-  kernelTest(`a ${sec} program has its route while its link is open`, { needs: ["netns"] }, () => {
-    using prog = new CountingProgram(sec, { result: BPF_OK });
-    const to = sec === "lwt_seg6local" ? "fd09::/64" : "10.9.0.0/24";
-    inNamespace(() => {
-      const routes = () =>
-        spawnSync("ip", [sec === "lwt_seg6local" ? "-6" : "-4", "route"], { encoding: "utf8" }).stdout;
-      const link = attachProgram(prog, { to, device: "lo" });
-      assert(routes().includes("count"), routes());
-      // Packets of this very namespace leave by the route as well, but none arrives by it.
-      if (sec === "lwt_out" || sec === "lwt_xmit") assert(prog.during(() => sendUdp(9, "10.9.0.1")) >= 1);
-      link.close();
-      assertEquals(routes().includes(to), false);
-    });
-  });
-}
-
 kernelTest("a lwt_in program sees packets of another namespace, and drops them", NEEDS, () => {
   using net = new Namespaces();
   net.ip(net.a, "route add 10.9.0.0/24 via 10.8.0.2");
@@ -108,7 +90,7 @@ kernelTest("a lwt_in program sees packets of another namespace, and drops them",
 });
 
 kernelTest("a lwt_seg6local program runs at a segment's endpoint", {
-  needs: ["netns", "tool:bash", "symbol:veth_newlink"],
+  needs: ["netns", "tool:bash", "veth"],
 }, () => {
   using net = new Namespaces();
   net.ip(net.a, "-6 route add fd09::1/128 encap seg6 mode encap segs fd08:2::2,fd08:2::3 via fd08::2 dev va");
