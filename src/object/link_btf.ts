@@ -48,11 +48,14 @@ export class LinkBtf {
     return undefined;
   }
 
-  /** Throws `LinkError` unless what an object says about a global fits what is known. */
-  check(object: InputObject, name: string, known: LinkedSymbol): void {
+  /** Throws `LinkError` unless what an object says about a global, which it defines or not, fits what is known. */
+  check(object: InputObject, name: string, known: LinkedSymbol, extern: boolean): void {
     const id = object.globalByName.get(name);
     const origin = this.#origins.get(known);
     if (id === undefined && origin === undefined) return; // There is nothing to compare.
+    // Rust has no types for what it declares extern, and rustc's `symbols.o` none for what it asks for: there is nothing
+    // to compare, and the definition brings the type. libbpf refuses that.
+    if ((id === undefined && extern) || (origin === undefined && known.extern)) return;
     if (id === undefined || origin === undefined || object.btf === undefined) {
       throw new LinkError(object.name, `"${name}" is in "${known.owner?.name}" too, and one of them has no BTF`, {
         subject: name,

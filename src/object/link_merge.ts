@@ -171,7 +171,7 @@ export class Linked {
         },
       );
     }
-    this.btf.check(object, symbol.name, known);
+    this.btf.check(object, symbol.name, known, extern);
     if (symbol.bind === STB_GLOBAL) {
       known.bind = STB_GLOBAL;
       known.weak = false;

@@ -1,9 +1,10 @@
 /** `waggle link` as a command: inputs of every kind, options, exit statuses. What linking does is tested in tests/object. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { parseObject } from "../../src/object/parse.ts";
 import { test } from "../support/harness.ts";
-import { run, RUN_LLVM, toolTest, waggle, withFolder } from "./support.ts";
+import { environment, run, RUN_LLVM, toolTest, waggle, waggleCommand, withFolder } from "./support.ts";
 
 const CLANG = "clang-19";
 const LLVM = ["clang-19", "llvm-link-19", "opt-19", "llc-19", "llvm-ar-19"];
@@ -109,6 +110,76 @@ toolTest("without LLVM the error says what to install", [CLANG], () => {
     const { status, stderr } = waggle(["link", input, "-o", `${folder}/x.o`, "--llvm-bin", folder], RUN_LLVM);
     assertEquals([status, existsSync(`${folder}/x.o`)], [1, false]);
     assertStringIncludes(stderr, "apt install llvm");
+    const bare = waggle(["link", input, "-o", `${folder}/x.o`], RUN_LLVM, { PATH: folder });
+    assertEquals([bare.status, existsSync(`${folder}/x.o`)], [1, false]);
+    assertStringIncludes(bare.stderr, "llvm-link, opt and llc are not installed");
+    assertStringIncludes(bare.stderr, "dnf install llvm");
+  });
+});
+
+toolTest("every option of bpf-linker is taken, in its spelling", [CLANG], () => {
+  withFolder((folder) => {
+    const input = compile(folder, MAIN + HELPER, "a.o");
+    writeFileSync(`${folder}/symbols`, "prog\n");
+    const spellings = [
+      [
+        "--target=bpfel",
+        "--cpu=generic",
+        "--cpu-features=+alu32,-dwarfris",
+        "--emit=obj,asm",
+        "--btf",
+        "-O",
+        "3",
+        "-Os",
+      ],
+      ["--target", "bpf", "--cpu", "probe", "--cpu-features", "+alu32", "--emit", "obj", "--emit", "llvm-ir", "-Oz"],
+      ["--allow-bpf-trap", "-L", folder, `-L${folder}`, "--log-file", `${folder}/log`, "--log-level", "trace", "-O0"],
+      ["--unroll-loops", "--ignore-inline-never", "--dump-module", folder, "--llvm-args=-a,-b", "--llvm-args", "-c"],
+      ["--disable-expand-memcpy-in-order", "--disable-memory-builtins", "--fatal-errors", "true", "--debug"],
+      ["--export", "prog,LICENSE", "--export=helper", "--export-symbols", `${folder}/symbols`, "-flavor", "bpf"],
+      ["--optimize=2", "--output", `${folder}/other.o`, "--library-path", folder, "-g", "-s"],
+    ];
+    for (const words of spellings) {
+      const result = waggle(["link", "-o", `${folder}/out.o`, ...words, input]);
+      assertEquals([result.status, result.stderr], [0, ""], words.join(" "));
+    }
+    assertEquals(existsSync(`${folder}/other.o`), true);
+  });
+});
+
+const RUST = `#![feature(no_core, lang_items)]
+#![no_core]
+#![no_main]
+#![allow(internal_features)]
+#[lang = "pointee_sized"] pub trait PointeeSized {}
+#[lang = "meta_sized"] pub trait MetaSized: PointeeSized {}
+#[lang = "sized"] pub trait Sized: MetaSized {}
+#[lang = "copy"] pub trait Copy {}
+#[lang = "sync"] pub trait Sync {}
+#[lang = "drop_in_place"] unsafe fn drop_in_place<T: PointeeSized>(_p: *mut T) {}
+impl Sync for [u8; 4] {}
+impl Copy for u32 {}
+unsafe extern "C" { fn helper(x: u32) -> u32; }
+#[no_mangle] #[link_section = "license"] pub static LICENSE: [u8; 4] = [71, 80, 76, 0];
+#[no_mangle] #[link_section = "xdp"] pub fn pass(_ctx: *const u8) -> u32 { unsafe { helper(2) } }
+`;
+
+toolTest("a Rust build takes the command as its linker, together with C", [...LLVM, "rustc"], () => {
+  withFolder((folder) => {
+    const [source, linker, out] = [`${folder}/p.rs`, `${folder}/waggle-linker`, `${folder}/p.o`];
+    writeFileSync(source, RUST);
+    const words = waggleCommand(["link"], RUN_LLVM).map((word) => `'${word}'`).join(" ");
+    writeFileSync(linker, `#!/bin/sh\nexec ${words} "$@"\n`, { mode: 0o755 });
+    const helper = compile(folder, HELPER, "h.o");
+    const flags = ["-Cpanic=abort", "-Cdebuginfo=2", `-Clinker=${linker}`, `-Clink-arg=${helper}`];
+    const args = ["--target=bpfel-unknown-none", "--crate-type=bin", ...flags, "-Clink-arg=--gc-sections", "-o", out];
+    const { status, stderr } = spawnSync("rustc", [...args, source], {
+      encoding: "utf8",
+      env: { ...environment(), RUSTC_BOOTSTRAP: "1" },
+    });
+    // rustc's bitcode needs an LLVM of its age; without one the message must say so.
+    if (status !== 0) assertStringIncludes(stderr, "bitcode of a newer LLVM than");
+    else assertEquals(functionsOf(out), ["pass", "helper"]);
   });
 });
 
@@ -128,6 +199,9 @@ toolTest("what cannot be linked is refused by name, and nothing is written", [CL
     const open = waggle(["link", compile(folder, MAIN, "m.o"), "-o", out]);
     assertEquals([open.status, existsSync(out)], [0, true]);
     assertStringIncludes(open.stderr, 'warning: extern "helper" is not defined');
+    const same = compile(folder, HELPER, "same.o");
+    assertEquals(waggle(["link", same, "-o", same]).status, 0);
+    assertEquals(functionsOf(same), ["helper", "unused"]);
   });
 });
 

@@ -14,18 +14,28 @@ export interface Ended {
 }
 
 /** `waggle ARGS` with `--allow-ffi` alone, and on Deno the other permissions named. */
-export function waggle(args: readonly string[], permissions: readonly string[] = []): Ended {
-  const [command, ...rest] = scriptCommand(`${ROOT}src/cli/main.ts`, args);
-  const deno = !("Bun" in globalThis);
-  const words = deno ? [rest[0]!, ...permissions.map((name) => `--allow-${name}`), ...rest.slice(1)] : rest;
+export function waggle(
+  args: readonly string[],
+  permissions: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
+): Ended {
+  const [command, ...words] = waggleCommand(args, permissions);
   const { status, stdout, stderr } = spawnSync(command!, words, {
     encoding: "utf8",
-    env: { ...environment(), NO_COLOR: "1" },
+    env: { ...environment(), NO_COLOR: "1", ...env },
   });
   return { status, stdout, stderr };
 }
 
-function environment(): Record<string, string | undefined> {
+/** The words of that command, the runtime by its full path. */
+export function waggleCommand(args: readonly string[], permissions: readonly string[] = []): string[] {
+  const [command, ...rest] = scriptCommand(`${ROOT}src/cli/main.ts`, args);
+  const deno = !("Bun" in globalThis);
+  return [command!, ...deno ? [rest[0]!, ...permissions.map((name) => `--allow-${name}`), ...rest.slice(1)] : rest];
+}
+
+/** This process's environment. */
+export function environment(): Record<string, string | undefined> {
   return (globalThis as unknown as { process: { env: Record<string, string | undefined> } }).process.env;
 }
 

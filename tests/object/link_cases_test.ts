@@ -4,12 +4,14 @@
  * themselves: tests/conformance/link.ts.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { link, LinkError, type LinkInput } from "../../src/object/link.ts";
 import { parseObject } from "../../src/object/parse.ts";
 import { compareLink } from "../conformance/link_compare.ts";
 import { judges } from "../conformance/link_judge.ts";
 import { randomSplit } from "../conformance/link_split.ts";
-import { compileBpf, toolTest } from "../btf/support.ts";
+import { compileBpf, inFolder, run, toolTest } from "../btf/support.ts";
 import { object } from "./link_support.ts";
 
 const TOOLS = ["clang-19", "bpftool", "llvm-readelf-19"];
@@ -151,3 +153,34 @@ for (const [what, files, message] of REFUSED) {
     }
   });
 }
+
+toolTest("`link()` takes an extern without type, as Rust writes it, and no definition without one", TOOLS, () => {
+  const user = 'extern int f(int x); SEC("tc") int p(void *c) { return f(1); }';
+  const library = "__attribute__((noinline)) int f(int x) { return x + 2; }";
+  const [untyped, typed] = [object("user.o", user, ["-g0"]), object("lib.o", library)];
+  for (const inputs of [[untyped, typed], [typed, untyped]]) {
+    const { bytes, unresolved } = link(inputs);
+    const { subprograms, programs } = parseObject(bytes, { name: "linked.o" });
+    assertEquals([unresolved, subprograms.map((s) => s.name), programs.map((p) => p.name)], [[], ["f"], ["p"]]);
+  }
+  const wrong = [object("user.o", user), object("lib.o", library, ["-g0"])];
+  for (const judge of compareLink("untyped", wrong, judges(), undefined).judges) assert(judge.refuses !== undefined);
+  assertThrows(() => link(wrong), LinkError, '"f" is in "user.o" too, and one of them has no BTF');
+});
+
+toolTest("`link()` of big-endian objects is what llvm-readelf reads of little-endian ones", TOOLS, () => {
+  for (const sources of Object.values(CASES)) {
+    const [little, big] = ["bpfel", "bpfeb"].map((target) => {
+      const inputs = sources.map((source, i) => object(`${i}.o`, source + LICENSE, [`--target=${target}`]));
+      const { bytes } = link(inputs);
+      assertEquals(link(inputs).bytes, bytes);
+      return inFolder((folder) => {
+        const file = join(folder, "linked.o");
+        writeFileSync(file, bytes);
+        assert(run("llvm-readelf-19", "-h", file).includes(target === "bpfel" ? "little endian" : "big endian"));
+        return run("llvm-readelf-19", "-S", "-s", "-r", "--wide", file);
+      });
+    });
+    assertEquals(big, little);
+  }
+});
