@@ -1,8 +1,9 @@
 /** The commands of bpf(2) for all kinds of objects: pins, ids, info, statistics, tokens. */
 import { BPF_F_PATH_FD } from "../abi/bpf.gen.ts";
-import { ENOENT } from "../abi/errno.gen.ts";
+import { E2BIG, ENOENT } from "../abi/errno.gen.ts";
 import { bpf_btf_info, bpf_link_info, bpf_map_info, bpf_prog_info } from "../abi/info.ts";
 import { type Fields, readStruct, type StructInput, structSize, type StructValue, writeStruct } from "../abi/struct.ts";
+import { SyscallError } from "../errors.ts";
 import { bpfCall, bpfFd, callPrepared, checkBpf, prepareAttr } from "./bpf_call.ts";
 import type { Fd } from "./fd.ts";
 import { arena } from "./memory.ts";
@@ -155,8 +156,7 @@ export function btfInfo(
 ): { id: number; name: string; kernel: boolean; size: number; data: Uint8Array | undefined } {
   using scope = arena().scope();
   const name = scope.alloc(128);
-  const ask = { name: name.address, name_len: name.length };
-  const first = infoByFd(fd, bpf_btf_info, ask);
+  const first = nameAndInfo(fd, { name: name.address, name_len: name.length });
   let data: Uint8Array | undefined;
   if (options.data) {
     const room = scope.alloc(first.btf_size);
@@ -165,6 +165,16 @@ export function btfInfo(
   }
   const text = decoder.decode(name.bytes.slice(0, name.bytes.indexOf(0)));
   return { id: first.id, name: text, kernel: first.kernel_btf !== 0, size: first.btf_size, data };
+}
+
+/** Before 5.11 BTF objects have no name: asking for one, which lies behind the struct that kernel knows, is E2BIG. */
+function nameAndInfo(fd: number, ask: StructInput<typeof bpf_btf_info>): StructValue<typeof bpf_btf_info> {
+  try {
+    return infoByFd(fd, bpf_btf_info, ask);
+  } catch (error) {
+    if (error instanceof SyscallError && error.errno === E2BIG) return infoByFd(fd, bpf_btf_info);
+    throw error;
+  }
 }
 
 /** BPF_ENABLE_STATS (5.8): counts run time of programs while the descriptor is open. */
