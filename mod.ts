@@ -43,6 +43,7 @@ export { type MapRef, openMap } from "./src/maps/open.ts";
 export type { ReadOptions } from "./src/maps/events.ts";
 export { BpfMap, type UpdateOptions } from "./src/maps/map.ts";
 export { PerfBuffer, type PerfBufferOptions, type PerfStats } from "./src/maps/perf_buffer.ts";
+export { PerfOverwriteBuffer, type PerfOverwriteOptions } from "./src/maps/perf_overwrite.ts";
 export { RingBuffer, type RingStats } from "./src/maps/ringbuf.ts";
 
 // What the system runs, whoever loaded it

@@ -1,6 +1,7 @@
 /**
- * Text of fixed-size fields, from a cache of contents: names of tasks and paths repeat, and TextDecoder costs 150 to 300
- * ns a call. Measured per field: 4 to 8 ns for a task's name, 15 ns for a path of 36 bytes.
+ * Text of fixed-size fields, from a cache of contents: names of tasks and paths repeat, and TextDecoder takes
+ * 150 to 300 ns a call. bench/ringbuf.ts: a task's name and a path of 35 bytes together take 26 ns in V8 and 47 ns in
+ * JavaScriptCore; without the cache 320.
  */
 import { decodeString } from "../bytes/composites.ts";
 
