@@ -57,7 +57,7 @@ const CASES: readonly LinkCase[] = [
   },
   {
     section: "fentry/bpf_fentry_test1",
-    needs: ["fentry"],
+    needs: ["fentry", "kernel:5.13"],
     program: () => ({ attachBtfId: kernelTypeId("bpf_fentry_test1", "FUNC") }),
     options: () => (kernelAtLeast("5.19") ? { cookie: 3n } : {}),
     expected: () => ({

@@ -158,7 +158,7 @@ kernelTest("`mapDetails()` hashes the contents of a frozen array", { needs: ["ke
 });
 
 kernelTest("`listBtfs()` and `openBtf()` give the types of the kernel and of programs", {
-  needs: ["btf", "tool:bpftool"],
+  needs: ["btf", "tool:bpftool", "kernel:5.11"],
 }, () => {
   using object = loadTestObject("events");
   const { btfId } = programDetails({ fd: object.programs.values().next().value!.fd });
