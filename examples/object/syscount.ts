@@ -77,8 +77,7 @@ async function main(): Promise<void> {
 
   const counts = bpf.map<BpfMap<number, Stats>>("counts");
   while (await pause(number(options.interval, "interval", 1), stop)) {
-    console.log(`\n${new Date().toTimeString().slice(0, 8)}\n${table([...counts.entries()])}`);
-    counts.clear();
+    console.log(`\n${new Date().toTimeString().slice(0, 8)}\n${table([...counts.drain()])}`);
   }
   console.log(`\ntotal since the last refresh\n${table([...counts.entries()])}`);
 }
