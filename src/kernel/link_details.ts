@@ -2,9 +2,10 @@
  * Links of the system, whoever made them, with every field of `struct bpf_link_info` of their kind. What the kernel
  * writes to memory of its own (names, addresses, cookies) is asked for in a second call, when the sizes are known.
  */
-import { E2BIG, ENOSPC } from "../abi/errno.gen.ts";
+import { E2BIG, ENOENT, ENOSPC } from "../abi/errno.gen.ts";
 import { bpf_link_info } from "../abi/info.ts";
 import { readStruct, type StructInput, structSize, writeStruct } from "../abi/struct.ts";
+import { SyscallError } from "../errors.ts";
 import { bpfTry, checkBpf } from "../syscall/bpf_call.ts";
 import type { LinkInfo } from "../syscall/bpf_object.ts";
 import type { Fd } from "../syscall/fd.ts";
@@ -23,7 +24,17 @@ import { eachObject, type ObjectRef, openObject } from "./object_ref.ts";
  * ```
  */
 export function listLinks(): LinkDetails[] {
-  return [...eachObject("link", (fd) => linkDetailsOf(fd.number))];
+  return [...eachObject("link", (fd) => tryDetails(fd.number))].filter((link) => link !== undefined);
+}
+
+/** Undefined for a link whose target went away while it was looked at: the kernel then finds no program (ENOENT). */
+function tryDetails(fd: number): LinkDetails | undefined {
+  try {
+    return linkDetailsOf(fd);
+  } catch (error) {
+    if (error instanceof SyscallError && error.errno === ENOENT) return undefined;
+    throw error;
+  }
 }
 
 /** One link. Throws `SyscallError` if it is not there. */
@@ -113,9 +124,8 @@ function text(fd: number, pointer: keyof Ask, length: keyof Ask, size: number = 
   using scope = arena().scope();
   const room = scope.alloc(Math.min(size, MAX_TEXT));
   const { result } = tryAsk(fd, { [pointer]: room.address, [length]: room.length } as Ask);
-  // A name that does not fit is cut, and still written.
-  if (result !== -ENOSPC) checkBpf(result, "BPF_OBJ_GET_INFO_BY_FD", "read the link's target");
-  return cString(room.bytes);
+  // A name that does not fit is cut, and still written. One that is gone since the first call is no reason to fail.
+  return result < 0 && result !== -ENOSPC ? "" : cString(room.bytes);
 }
 
 function cString(bytes: Uint8Array): string {

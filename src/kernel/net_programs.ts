@@ -39,8 +39,7 @@ import {
   NetlinkMessage,
   netlinkString,
 } from "../syscall/netlink.ts";
-import { linkDetailsOf } from "./link_details.ts";
-import { eachObject } from "./object_ref.ts";
+import { listLinks } from "./link_details.ts";
 
 /** A program on the network. */
 export interface NetProgram {
@@ -226,7 +225,7 @@ function tryQuery(
 }
 
 function netfilterPrograms(): NetProgram[] {
-  return [...eachObject("link", (fd) => linkDetailsOf(fd.number))].flatMap((link) =>
+  return listLinks().flatMap((link) =>
     link.type !== "netfilter" ? [] : [{
       programId: link.programId,
       hook: "netfilter",
