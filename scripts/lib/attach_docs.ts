@@ -145,7 +145,7 @@ export function supportPage(): string {
 
 On which kernels a test attached a program, caused the event and saw its effect. Empty: the kernel is older than the
 hook. \`-\`: that kernel, as Debian builds it for clouds and as the guest of the tests runs it, lacks what the test needs
-(an option, a module, a device). Names that differ only in being allowed to sleep share their tests.
+(an option, a module, a device). Names that differ only in being allowed to sleep, or in an option, share their tests.
 
 ${table(["Section", ...kernels], rows)}
 `;

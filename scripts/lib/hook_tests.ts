@@ -31,11 +31,12 @@ const TESTS: readonly (readonly [section: RegExp, tests: RegExp])[] = [
   [/^(tc|tcx)\//, /^a (tc|tcx) .*program (drops|attaches)/],
   [/^(tc|classifier)$/, /^a tc .*program drops/],
   [/^netkit/, /^a netkit program drops/],
-  [/^cgroup_skb|^cgroup\/skb/, /^a cgroup_skb program sees/],
-  [/^cgroup\/sock/, /^a cgroup\/sock_create program refuses/],
+  [/^cgroup\/skb/, /^a cgroup_skb\/egress program runs/],
   [/^sk_lookup/, /^an sk_lookup program runs/],
   [/^flow_dissector/, /^a flow_dissector attaches/],
-  [/^sk_(skb|msg)/, /^an sk_skb program attaches/],
+  [/^sk_skb\/(stream_|$)/, /^a sk_skb\/stream_verdict program sees/],
+  [/^sk_skb/, /^a sk_skb\/verdict program sees/],
+  [/^sk_msg/, /^a sk_msg program sees/],
   [/^sk_reuseport/, /^a program of a reuseport group/],
   [/^socket/, /^a socket filter drops/],
   [/^netfilter/, /^a netfilter program drops/],
@@ -43,7 +44,7 @@ const TESTS: readonly (readonly [section: RegExp, tests: RegExp])[] = [
   [/^lwt_out/, /^a lwt_out program/],
   [/^lwt_xmit/, /^a lwt_xmit program/],
   [/^lwt_seg6local/, /^a lwt_seg6local program/],
-  [/^lirc/, /^a program of an infrared receiver says/],
+  [/^lirc/, /^a lirc_mode2 program runs/],
   [/^struct_ops/, /^struct_ops register while they are attached/],
   [/^syscall/, /^testRun\(\) runs programs of syscall/],
 ];
@@ -53,10 +54,11 @@ export type KernelResults = Readonly<Record<string, readonly string[]>>;
 
 /** The tests that prove a row; undefined if only its loading is tested. */
 export function testsOf(def: SectionDef): RegExp | undefined {
-  return TESTS.find(([section]) => section.test(def.sec))?.[1];
+  return TESTS.find(([section]) => section.test(def.sec))?.[1] ??
+    (def.attach === "cgroup" ? new RegExp(`^a ${def.sec} program runs for`) : undefined);
 }
 
 /** Whether a test name is one that proves something here. */
 export function isHookTest(name: string): boolean {
-  return TESTS.some(([, tests]) => tests.test(name));
+  return TESTS.some(([, tests]) => tests.test(name)) || /^a (cgroup\w*\/\w+|sockops) program runs for/.test(name);
 }

@@ -8,6 +8,7 @@ import {
   SO_REUSEPORT,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
+  SOCK_STREAM,
   SOL_SOCKET,
 } from "../../../src/abi/defines.ts";
 import { IFLA_IFNAME, IFLA_INFO_KIND, IFLA_LINKINFO, RTM_NEWLINK } from "../../../src/abi/netlink.gen.ts";
@@ -94,4 +95,37 @@ export function sendThrough(name: string): void {
   const packet = new Uint8Array(28);
   packet.set([0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
   call("sendto", fd.number, scope.bytes(packet), packet.length, 0, address.address, 20);
+}
+
+/** Two connected TCP sockets on 127.0.0.1. */
+export class TcpPair implements Disposable {
+  readonly client: Fd;
+  readonly server: Fd;
+
+  constructor() {
+    using listener = tcpSocket();
+    using scope = arena().scope();
+    check(call("bind", listener.number, scope.bytes(sockaddr(0)), 16), "bind", "Cannot bind");
+    check(call("listen", listener.number, 1), "listen", "Cannot listen");
+    const address = scope.alloc(16);
+    check(call("getsockname", listener.number, address.address, scope.u32s([16])), "getsockname", "Cannot look");
+    this.client = tcpSocket();
+    check(call("connect", this.client.number, address.address, 16), "connect", "Cannot connect");
+    this.server = new Fd(check(call("accept4", listener.number, 0, 0, SOCK_CLOEXEC), "accept4", "Cannot accept"));
+  }
+
+  /** Sends from the client. */
+  send(data: Uint8Array): void {
+    using scope = arena().scope();
+    check(call("sendto", this.client.number, scope.bytes(data), data.length, 0, 0, 0), "sendto", "Cannot send");
+  }
+
+  [Symbol.dispose](): void {
+    this.client.close();
+    this.server.close();
+  }
+}
+
+function tcpSocket(): Fd {
+  return new Fd(check(call("socket", AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket", "Cannot open a socket"));
 }

@@ -13,14 +13,14 @@ import {
 } from "../../../src/abi/bpf.gen.ts";
 import { attachFromSection, attachProgram } from "../../../src/attach/registry.ts";
 import { NotFoundError, NotSupportedError, SyscallError } from "../../../src/errors.ts";
-import { mapCreate, progInfo, progQuery } from "../../../src/syscall/bpf.ts";
+import { mapCreate, mapDelete, mapUpdate, progInfo, progQuery } from "../../../src/syscall/bpf.ts";
 import { Fd } from "../../../src/syscall/fd.ts";
 import { openFile } from "../../../src/syscall/files.ts";
 import { call, check } from "../../../src/syscall/libc.ts";
 import { arena } from "../../../src/syscall/memory.ts";
 import { kernelTest } from "../../support/harness.ts";
 import { kernelAtLeast } from "../../support/needs.ts";
-import { inNamespace, makeNetkit, received, sendThrough, sendUdp, udpSocket } from "./net.ts";
+import { inNamespace, makeNetkit, received, sendThrough, sendUdp, TcpPair, udpSocket } from "./net.ts";
 import { CountingProgram } from "./programs.ts";
 
 // Guests of scripts/vm cannot load modules on demand.
@@ -354,6 +354,48 @@ kernelTest("a socket filter's link does nothing to another file of the same numb
   assertEquals(kept.closed, false);
   b.close();
 });
+
+/** How long the kernel may take to hand data on, which it does on a thread of its own. */
+async function eventually(condition: () => boolean): Promise<boolean> {
+  for (let i = 0; i < 500; i++) {
+    if (condition()) return true;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  return false;
+}
+
+const SOCKMAP_PROGRAMS = [
+  // Passes everything, and sees what arrives at the server's end.
+  { sec: "sk_skb/verdict", side: "server", since: "5.13", result: 1 },
+  { sec: "sk_skb/stream_verdict", side: "server", since: "5.10", result: 1 },
+  // Sees what the client sends.
+  { sec: "sk_msg", side: "client", since: "4.17", result: 1 },
+] as const;
+
+for (const { sec, side, since, result } of SOCKMAP_PROGRAMS) {
+  kernelTest(`a ${sec} program sees the data of the sockets of its map`, { needs: [`kernel:${since}`] }, async () => {
+    using prog = new CountingProgram(sec, { result });
+    // A parser says where messages end: at every fourth byte.
+    using parser = new CountingProgram("sk_skb/stream_parser", { result: 4 });
+    using map = mapCreate({ map_type: BPF_MAP_TYPE_SOCKMAP, key_size: 4, value_size: 4, max_entries: 2 });
+    using pair = new TcpPair();
+    const link = attachProgram(prog, { mapFd: map.number });
+    const parsing = sec === "sk_skb/stream_verdict" ? attachProgram(parser, { mapFd: map.number }) : undefined;
+    const value = new Uint8Array(4);
+    new DataView(value.buffer).setUint32(0, pair[side].number, true);
+    mapUpdate(map.number, new Uint8Array(4), value);
+    pair.send(new Uint8Array(8));
+    assertEquals(await eventually(() => prog.count >= 1 && received(pair.server)), true);
+    if (parsing !== undefined) assertEquals(parser.count >= 1, true);
+    parsing?.close();
+    link.close();
+    mapDelete(map.number, new Uint8Array(4));
+    const before = prog.count;
+    pair.send(new Uint8Array(8));
+    assertEquals(await eventually(() => received(pair.server)), true);
+    assertEquals(prog.count, before);
+  });
+}
 
 kernelTest("an sk_skb program attaches to a sockmap, as a link or without", { needs: ["kernel:5.13"] }, () => {
   using prog = new CountingProgram("sk_skb/verdict", { result: 1 });

@@ -8,6 +8,9 @@ import { ROOT, Script } from "../../support/script.ts";
 
 const NEEDS = { needs: ["netns", "tool:tc"] } as const;
 
+// Where the kernel cannot load them by itself.
+spawnSync("modprobe", ["-a", "sch_ingress", "cls_bpf"]);
+
 /** Runs as one process: attaches a route and a filter in a namespace and waits. */
 const script = (namespace: string, rest: string) => `
 import { exists, openFile } from "${ROOT}src/syscall/files.ts";

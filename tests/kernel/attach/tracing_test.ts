@@ -76,8 +76,15 @@ kernelTest("a tp_btf program runs while its link is open", { needs: ["btf"] }, (
   assertEquals(prog.during(getpid), 0);
 });
 
-for (const name of ["fentry/do_sys_openat2", "fexit/do_sys_openat2", "fmod_ret/security_file_open"]) {
-  kernelTest(`a ${name} program runs while its link is open`, { needs: ["fentry"] }, () => {
+for (
+  const [name, since] of [
+    ["fentry/do_sys_openat2", "5.5"],
+    ["fexit/do_sys_openat2", "5.5"],
+    ["fmod_ret/security_file_open", "5.7"],
+    ["fsession/do_sys_openat2", "7.0"],
+  ] as const
+) {
+  kernelTest(`a ${name} program runs while its link is open`, { needs: ["fentry", `kernel:${since}`] }, () => {
     using prog = new CountingProgram(name, { attachBtfId: kernelTypeId(name.split("/")[1]!, "FUNC") });
     const link = attachFromSection(prog)!;
     assertEquals(prog.during(getpid) >= 1, true);
