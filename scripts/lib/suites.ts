@@ -37,13 +37,16 @@ export function runHostSuite(runtime: "deno" | "bun", folders: readonly string[]
   return readReport(`${runtime} ${folders.join(" ")}`, report, status ?? signal ?? "nothing");
 }
 
-/** Runs tests/kernel under another kernel, in one guest for both runtimes; one result for each runtime. */
-export function runGuestSuite(series: string): SuiteResult[] {
+/** Runs folders of tests under another kernel, in a guest for each runtime; one result for each. */
+export function runGuestSuite(series: string, folders: readonly string[]): SuiteResult[] {
   mkdirSync(RESULTS, { recursive: true });
   const reports = ["bun", "deno"].map((runtime) => [runtime, join(RESULTS, `${series}-${runtime}.xml`)] as const);
   for (const [, report] of reports) rmSync(report, { force: true });
   const command = join(ROOT, "scripts/vm/kernel-tests");
-  spawnSync(command, ["--reports", RESULTS, series], { cwd: ROOT, stdio: ["ignore", "inherit", "inherit"] });
+  spawnSync(command, ["--reports", RESULTS, series, "--", ...folders], {
+    cwd: ROOT,
+    stdio: ["ignore", "inherit", "inherit"],
+  });
   return reports.map(([runtime, report]) => {
     const status = report.replace(/xml$/, "status");
     const ended = existsSync(status) ? readFileSync(status, "utf8").trim() : "nothing";
