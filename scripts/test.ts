@@ -15,7 +15,7 @@ import { checkSteps, runSteps } from "./lib/steps.ts";
 import { runGuestSuite, runHostSuite } from "./lib/suites.ts";
 
 const ALL_KERNELS = "5.10 6.1 6.12 6.18 7.3";
-const QUICK_FOLDERS = ["attach", "load", "maps", "syscall"].map((name) => `tests/kernel/${name}`);
+const QUICK_FOLDERS = ["load", "maps", "syscall"].map((name) => `tests/kernel/${name}`);
 const { values: options } = parseArgs({
   options: {
     "all-kernels": { type: "boolean", default: false },
