@@ -163,16 +163,22 @@ export class CompileError extends WaggleError {
   }
 }
 
-/** The names nearest to `wanted` (at most three), by edit distance; empty if none is near. */
+/** The names nearest to `wanted` (at most three), by edit distance, then those it begins with; empty if none is near. */
 export function nearestNames(wanted: string, known: Iterable<string>): string[] {
   const limit = Math.max(1, Math.floor(wanted.length / 3));
   const ranked: { name: string; distance: number }[] = [];
   for (const name of known) {
     const distance = name.toLowerCase() === wanted.toLowerCase() ? 0 : editDistance(wanted, name, limit);
     if (distance <= limit) ranked.push({ name, distance });
+    else if (isStart(name, wanted) || isStart(wanted, name)) ranked.push({ name, distance: limit + 1 });
   }
   ranked.sort((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1));
   return ranked.slice(0, 3).map((r) => r.name);
+}
+
+/** `ret` for `retval`: the start, if it is at least half. */
+function isStart(start: string, whole: string): boolean {
+  return start.length >= 3 && start.length * 2 >= whole.length && whole.startsWith(start);
 }
 
 /** Levenshtein distance, cut off above `limit` so that 100 000 symbols stay cheap. */

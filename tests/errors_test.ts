@@ -45,4 +45,5 @@ test("nearestNames() ranks by distance and drops far ones", () => {
   assertEquals(nearestNames("tcp_conect", ["udp_sendmsg", "tcp_connect", "tcp_v4_connect"]), ["tcp_connect"]);
   assertEquals(nearestNames("abc", ["xyz"]), []);
   assertEquals(nearestNames("COMM", ["comm"]), ["comm"]);
+  assertEquals(nearestNames("retval", ["arg0", "ret", "re"]), ["ret"]);
 });

@@ -25,8 +25,8 @@ export interface TracepointField {
 export interface TracepointFormat {
   readonly category: string;
   readonly name: string;
-  /** `perf_event_attr.config` of the tracepoint. */
+  /** `perf_event_attr.config` of the tracepoint; -1 where `name` is a pattern. */
   readonly id: number;
-  /** In the order of the file, `common_*` first. */
+  /** In the order of the file, `common_*` first. Those that all have alike where `name` is a pattern. */
   readonly fields: readonly TracepointField[];
 }

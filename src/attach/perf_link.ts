@@ -4,7 +4,7 @@
  */
 import { BPF_PERF_EVENT } from "../abi/bpf.gen.ts";
 import { PERF_EVENT_IOC_SET_BPF } from "../abi/perf.ts";
-import { E2BIG, EBADF, EEXIST, EINVAL, ENOTSUPP, EOPNOTSUPP } from "../abi/errno.gen.ts";
+import { E2BIG, EACCES, EBADF, EEXIST, EINVAL, ENOTSUPP, EOPNOTSUPP } from "../abi/errno.gen.ts";
 import { NotSupportedError } from "../errors.ts";
 import type { Fd } from "../syscall/fd.ts";
 import { call, syscallError } from "../syscall/libc.ts";
@@ -52,8 +52,9 @@ export function attachPerfEvents(prog: AttachableProgram, events: readonly Fd[],
   }
 }
 
-/** From `perf_event_attach_bpf_prog` of kernel/trace/bpf_trace.c. */
+/** From `perf_event_attach_bpf_prog` of kernel/trace/bpf_trace.c and `perf_event_set_bpf_prog` of kernel/events/core.c. */
 const HINTS: Readonly<Record<number, string>> = {
+  [EACCES]: "the program reads past the last field of this tracepoint's record",
   [EEXIST]: "this program is attached there already",
   [E2BIG]: "64 programs are attached there already, which is all the kernel takes",
 };

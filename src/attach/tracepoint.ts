@@ -23,7 +23,7 @@ export const tracepoint: Attacher<TracepointOptions> = {
     const name = options.name ?? named?.name ?? missing(prog, "name", '"sys_enter_openat"');
     using tracefs = openTracefs();
     if (!isGlob(category) && !isGlob(name)) return attachOne(prog, tracefs, category, name, options.cookie);
-    const found = matchingTracepoints(tracefs, globToRegExp(category), globToRegExp(name));
+    const found = matchingTracepoints(tracefs, category, name);
     if (found.length === 0) throw new NotFoundError("tracepoint", `${category}:${name}`, []);
     const links: Link[] = [];
     try {
@@ -48,12 +48,14 @@ function attachOne(
   return attachPerfEvents(prog, [event], { what, cookie });
 }
 
-/** The category `ftrace` has formats, but nothing that can be attached to. */
-function matchingTracepoints(
+/** Tracepoints by glob patterns. The category `ftrace` has formats, but nothing that can be attached to. */
+export function matchingTracepoints(
   tracefs: Tracefs,
-  categories: RegExp,
-  names: RegExp,
+  category: string,
+  name: string,
 ): { category: string; name: string }[] {
+  const categories = globToRegExp(category);
+  const names = globToRegExp(name);
   return tracefs.categories().filter((category) => category !== "ftrace" && categories.test(category))
     .flatMap((category) =>
       tracefs.events(category).filter((name) => names.test(name)).map((name) => ({ category, name }))

@@ -215,12 +215,17 @@ export interface IterOptions {
 export interface PerfEventOptions {
   /** An event opened elsewhere; the other options are then left out. The caller keeps the descriptor. */
   eventFd?: number;
-  /** A clock or counter by its name in the kernel without prefix: `cpu-clock`, `page-faults`, `cycles`, … */
+  /**
+   * By its name as perf(1) has it: a clock or counter (`cpu-clock`, `page-faults`, `cycles`), a cache
+   * (`LLC-load-misses`), a raw code (`r01c2`).
+   */
   event?: string;
   /** Or by numbers: PERF_TYPE_* and its config. */
   type?: number;
   /** What exactly is counted, PERF_COUNT_*. */
   config?: Cookie;
+  /** Or memory, by the processor's breakpoints: whoever touches it runs the program. */
+  breakpoint?: Breakpoint;
   /** Samples a second. */
   frequency?: number;
   /** Or: one sample every so many events. */
@@ -229,8 +234,20 @@ export interface PerfEventOptions {
   cpus?: readonly number[];
   /** Only this process (on any CPU); 0: this one. */
   pid?: number;
+  /** Only tasks of this cgroup and those below it: its directory, or a descriptor of it. */
+  cgroup?: string | number;
   /** Needs Linux 5.15. */
   cookie?: Cookie;
+}
+
+/** Memory that the processor watches. */
+export interface Breakpoint {
+  /** In the kernel, or with `pid` in that process. A multiple of `length`. */
+  address: Cookie;
+  /** Bytes: 1, 2, 4 or 8, which is the default. */
+  length?: 1 | 2 | 4 | 8;
+  /** Reading, writing, either (the default), or running the instruction there. x86 has no `r`. */
+  access?: "r" | "w" | "rw" | "x";
 }
 
 /** Where in the order of programs at one place. */

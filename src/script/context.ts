@@ -50,9 +50,10 @@ interface SyscallNumber {
   readonly __syscall_nr: number;
 }
 
+/** Names that are patterns, and those of system calls that came later than the list, have the number for sure. */
 type SyscallEntry<Name> = Name extends keyof SyscallArguments
   ? { readonly [A in SyscallArguments[Name]]: number } & SyscallNumber
-  : KernelContext;
+  : KernelContext & SyscallNumber;
 
 type Tracepoint<Event> = Event extends `syscalls:sys_enter_${infer Name}` ? SyscallEntry<Name>
   : Event extends `syscalls:sys_exit_${string}` ? Returned<number> & SyscallNumber
@@ -93,6 +94,7 @@ interface StructContexts {
   profile: bpf_perf_event_data;
   software: bpf_perf_event_data;
   hardware: bpf_perf_event_data;
+  watchpoint: bpf_perf_event_data;
   netfilter: bpf_nf_ctx;
 }
 

@@ -1,7 +1,9 @@
 /** What the compiler asks of the machine the script runs on. Every answer is found out when it is first asked for. */
-import type { TracepointFormat } from "../abi/tracepoint_format.ts";
+import type { TracepointField, TracepointFormat } from "../abi/tracepoint_format.ts";
 import type { Btf } from "../btf/btf.ts";
 import type { CompileFacts } from "../compiler/definitions.ts";
+import { isGlob } from "../attach/glob.ts";
+import { matchingTracepoints } from "../attach/tracepoint.ts";
 import { NotFoundError } from "../errors.ts";
 import { tryKernelBtf } from "../kernel/btf.ts";
 import { possibleCpus } from "../kernel/cpus.ts";
@@ -59,9 +61,12 @@ export class MachineFacts implements CompileFacts, Disposable {
   }
 
   #read(category: string, name: string): TracepointFormat | undefined {
-    this.#tracefs ??= openTracefs();
+    const tracefs = this.#tracefs ??= openTracefs();
     try {
-      return parseTracepointFormat(this.#tracefs.format(category, name), category);
+      if (!isGlob(category) && !isGlob(name)) return parseTracepointFormat(tracefs.format(category, name), category);
+      const formats = matchingTracepoints(tracefs, category, name)
+        .map((one) => parseTracepointFormat(tracefs.format(one.category, one.name), one.category));
+      return formats.length === 0 ? undefined : { category, name, id: -1, fields: sharedFields(formats) };
     } catch (error) {
       if (error instanceof NotFoundError) return undefined;
       throw error;
@@ -72,4 +77,11 @@ export class MachineFacts implements CompileFacts, Disposable {
     this.#tracefs?.[Symbol.dispose]();
     this.#tracefs = undefined;
   }
+}
+
+/** A program on many tracepoints sees the fields that lie at the same place in the records of all. */
+function sharedFields([first, ...others]: readonly TracepointFormat[]): TracepointField[] {
+  const isSame = (a: TracepointField, b: TracepointField) =>
+    a.name === b.name && a.offset === b.offset && a.size === b.size && a.type === b.type && a.dynamic === b.dynamic;
+  return first!.fields.filter((field) => others.every(({ fields }) => fields.some((other) => isSame(field, other))));
 }

@@ -1,45 +1,12 @@
 /**
  * Program keys: `kind:target` as scripts write them, to section names as the SEC table has them. Also the sampling
- * hooks that no section name can express (`profile:hz:99`), with the perf event they stand for.
+ * hooks that no section name can express (`profile:hz:99`), see `sampling.ts`.
  */
-import {
-  PERF_COUNT_HW_BRANCH_INSTRUCTIONS,
-  PERF_COUNT_HW_BRANCH_MISSES,
-  PERF_COUNT_HW_BUS_CYCLES,
-  PERF_COUNT_HW_CACHE_MISSES,
-  PERF_COUNT_HW_CACHE_REFERENCES,
-  PERF_COUNT_HW_CPU_CYCLES,
-  PERF_COUNT_HW_INSTRUCTIONS,
-  PERF_COUNT_HW_REF_CPU_CYCLES,
-  PERF_COUNT_HW_STALLED_CYCLES_BACKEND,
-  PERF_COUNT_HW_STALLED_CYCLES_FRONTEND,
-  PERF_COUNT_SW_ALIGNMENT_FAULTS,
-  PERF_COUNT_SW_CONTEXT_SWITCHES,
-  PERF_COUNT_SW_CPU_CLOCK,
-  PERF_COUNT_SW_CPU_MIGRATIONS,
-  PERF_COUNT_SW_EMULATION_FAULTS,
-  PERF_COUNT_SW_PAGE_FAULTS,
-  PERF_COUNT_SW_PAGE_FAULTS_MAJ,
-  PERF_COUNT_SW_PAGE_FAULTS_MIN,
-  PERF_COUNT_SW_TASK_CLOCK,
-  PERF_TYPE_HARDWARE,
-  PERF_TYPE_SOFTWARE,
-} from "../abi/perf.gen.ts";
-import { nearestNames, NotFoundError, WaggleError } from "../errors.ts";
+import type { PerfEventOptions } from "../attach/types.ts";
+import { nearestNames, NotFoundError } from "../errors.ts";
 import { matchSection, sectionBase } from "../object/section_name.ts";
 import { SECTIONS } from "../object/sections.ts";
-
-/** A perf event to open on every CPU. */
-export interface Sampling {
-  /** `PERF_TYPE_*`. */
-  readonly type: number;
-  /** `PERF_COUNT_*`. */
-  readonly config: number;
-  /** Samples a second; exclusive with `period`. */
-  readonly frequency: number | undefined;
-  /** Events (nanoseconds for clocks) between samples. */
-  readonly period: number | undefined;
-}
+import { isSamplingKind, parseSampling, SAMPLING_KINDS } from "./sampling.ts";
 
 /** What a key stands for. */
 export interface Hook {
@@ -49,42 +16,37 @@ export interface Hook {
   readonly section: string;
   /** Valid in C, unique among `taken`. */
   readonly name: string;
-  /** Only for `profile`, `software` and `hardware`. */
-  readonly sampling: Sampling | undefined;
+  /** Only for kinds of `SAMPLING_KINDS`. */
+  readonly sampling: PerfEventOptions | undefined;
 }
 
-const SOFTWARE: Readonly<Record<string, number>> = {
-  "cpu-clock": PERF_COUNT_SW_CPU_CLOCK,
-  "cpu": PERF_COUNT_SW_CPU_CLOCK,
-  "task-clock": PERF_COUNT_SW_TASK_CLOCK,
-  "page-faults": PERF_COUNT_SW_PAGE_FAULTS,
-  "faults": PERF_COUNT_SW_PAGE_FAULTS,
-  "context-switches": PERF_COUNT_SW_CONTEXT_SWITCHES,
-  "cs": PERF_COUNT_SW_CONTEXT_SWITCHES,
-  "cpu-migrations": PERF_COUNT_SW_CPU_MIGRATIONS,
-  "minor-faults": PERF_COUNT_SW_PAGE_FAULTS_MIN,
-  "major-faults": PERF_COUNT_SW_PAGE_FAULTS_MAJ,
-  "alignment-faults": PERF_COUNT_SW_ALIGNMENT_FAULTS,
-  "emulation-faults": PERF_COUNT_SW_EMULATION_FAULTS,
+/** Words of bpftrace for what is called something else here, or is no program in the kernel. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  BEGIN: "what runs first is written before attach()",
+  begin: "what runs first is written before attach()",
+  END: "what runs last is written after the loop that reads; interrupted() ends it",
+  end: "what runs last is written after the loop that reads; interrupted() ends it",
+  interval: "use setInterval() in the script; a program that runs on every CPU is profile:hz:99",
+  i: "use setInterval() in the script; a program that runs on every CPU is profile:hz:99",
+  t: "write tracepoint",
+  rawtracepoint: "write raw_tp",
+  rt: "write raw_tp",
+  k: "write kprobe",
+  kr: "write kretprobe",
+  u: "write uprobe",
+  ur: "write uretprobe",
+  U: "write usdt",
+  f: "write fentry",
+  fr: "write fexit",
+  kfunc: "write fentry",
+  kretfunc: "write fexit",
+  p: "write profile",
+  s: "write software",
+  h: "write hardware",
+  it: "write iter",
+  w: "write watchpoint",
+  asyncwatchpoint: "write watchpoint",
 };
-
-const HARDWARE: Readonly<Record<string, number>> = {
-  "cpu-cycles": PERF_COUNT_HW_CPU_CYCLES,
-  "cycles": PERF_COUNT_HW_CPU_CYCLES,
-  "instructions": PERF_COUNT_HW_INSTRUCTIONS,
-  "cache-references": PERF_COUNT_HW_CACHE_REFERENCES,
-  "cache-misses": PERF_COUNT_HW_CACHE_MISSES,
-  "branch-instructions": PERF_COUNT_HW_BRANCH_INSTRUCTIONS,
-  "branches": PERF_COUNT_HW_BRANCH_INSTRUCTIONS,
-  "branch-misses": PERF_COUNT_HW_BRANCH_MISSES,
-  "bus-cycles": PERF_COUNT_HW_BUS_CYCLES,
-  "frontend-stalls": PERF_COUNT_HW_STALLED_CYCLES_FRONTEND,
-  "backend-stalls": PERF_COUNT_HW_STALLED_CYCLES_BACKEND,
-  "ref-cycles": PERF_COUNT_HW_REF_CPU_CYCLES,
-};
-
-/** Nanoseconds of the units that `profile` takes. */
-const UNITS: Readonly<Record<string, number>> = { s: 1e9, ms: 1e6, us: 1e3 };
 
 /**
  * The hooks of a key: several where the key lists them, separated by commas. Each gets a name that is not in `taken`,
@@ -94,7 +56,7 @@ const UNITS: Readonly<Record<string, number>> = { s: 1e9, ms: 1e6, us: 1e3 };
 export function parseKey(key: string, taken: Set<string>): Hook[] {
   return key.split(",").map((part) => {
     const text = part.trim();
-    const sampling = parseSampling(text);
+    const sampling = isSamplingKind(text.split(":", 1)[0]!) ? parseSampling(text) : undefined;
     const section = sampling === undefined ? sectionOf(text) : "perf_event";
     return { key, section, name: nameFor(text, taken), sampling };
   });
@@ -110,43 +72,19 @@ function sectionOf(text: string): string {
   if (matchSection(kind) !== undefined) return kind;
   const known = SECTIONS.map((def) => sectionBase(def).replace("/", ":"));
   const near = nearestNames(text, known);
-  throw new NotFoundError("hook", kind, known.concat("profile", "software", "hardware"), {
+  const elsewhere = Object.hasOwn(ELSEWHERE, kind) ? ELSEWHERE[kind] : undefined;
+  const didYouMean = near.length > 0 && colon >= 0
+    ? `did you mean ${near.map((n) => `"${n}"`).join(" or ")}?`
+    : undefined;
+  const hint = elsewhere ?? didYouMean;
+  throw new NotFoundError("hook", kind, known.concat(SAMPLING_KINDS), {
     where: `the key "${text}"`,
-    ...(near.length > 0 && colon >= 0 ? { hint: `did you mean ${near.map((n) => `"${n}"`).join(" or ")}?` } : {}),
+    ...(hint === undefined ? {} : { hint }),
   });
 }
 
 function isTracepoint(kind: string): boolean {
   return kind === "tracepoint" || kind === "tp";
-}
-
-/** `profile:hz:99`, `profile:ms:10`, `software:faults:100`, `hardware:cycles:1000000`. */
-function parseSampling(text: string): Sampling | undefined {
-  const [kind, what, amount, ...rest] = text.split(":");
-  if (kind !== "profile" && kind !== "software" && kind !== "hardware") return undefined;
-  const number = Number(amount ?? "1");
-  if (what === undefined || rest.length > 0 || !Number.isSafeInteger(number) || number < 1) fail(text, kind);
-  if (kind !== "profile") {
-    const events = kind === "software" ? SOFTWARE : HARDWARE;
-    const config = Object.hasOwn(events, what) ? events[what] : undefined;
-    if (config === undefined) throw new NotFoundError(`${kind} event`, what, Object.keys(events));
-    const type = kind === "software" ? PERF_TYPE_SOFTWARE : PERF_TYPE_HARDWARE;
-    return { type, config, frequency: undefined, period: number };
-  }
-  const clock = { type: PERF_TYPE_SOFTWARE, config: PERF_COUNT_SW_CPU_CLOCK };
-  if (what === "hz") return { ...clock, frequency: number, period: undefined };
-  const unit = Object.hasOwn(UNITS, what) ? UNITS[what] : undefined;
-  if (unit === undefined) fail(text, kind);
-  return { ...clock, frequency: undefined, period: number * unit };
-}
-
-function fail(text: string, kind: "profile" | "software" | "hardware"): never {
-  const grammar = kind === "profile"
-    ? "profile:hz:99, profile:s:1, profile:ms:10 or profile:us:500"
-    : `${kind}:<event>:<count>`;
-  throw new WaggleError(`Cannot sample by "${text}": it does not follow the form of ${kind}`, {
-    hint: `expected ${grammar}`,
-  });
 }
 
 /** The last part of the key says most, and kernel names hold only 15 bytes; the whole key where that is taken. */

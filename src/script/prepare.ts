@@ -40,6 +40,7 @@ export function prepare(definition: WrittenDefinition, site: CallSite | undefine
   }
   const { maps = {}, globals = {}, types = {}, functions = {} } = definition;
   const taken = checkNames(maps, globals, types, functions);
+  for (const [name, map] of Object.entries(maps)) checkMap(name, map);
   const hooks: Hook[] = [];
   const programs: ProgramSource[] = [];
   for (const [key, written] of Object.entries(definition.programs)) {
@@ -75,6 +76,15 @@ function checkNames(...parts: readonly Readonly<Record<string, unknown>>[]): Set
     }
   }
   return taken;
+}
+
+/** A schema where a map belongs is an easy mistake: `array(u64, 4)` is a type, `arrayMap(u64, 4)` a map. */
+function checkMap(name: string, map: unknown): void {
+  const { kind, maxEntries } = (map ?? {}) as Partial<MapDefinition>;
+  if (typeof kind === "string" && typeof maxEntries === "number") return;
+  throw new TypeError(
+    `Cannot compile: "${name}" under maps is no map; make one with hash(…), arrayMap(…), ringbuf(…) or another kind`,
+  );
 }
 
 function functionSource(what: string, written: unknown, site: CallSite | undefined): FunctionSource {

@@ -64,12 +64,8 @@ export class ScriptProgram implements TracerProgram {
 }
 
 function attachHook({ hook, program }: HookedProgram, options: AttachOptions | undefined): Link | undefined {
-  if (hook.sampling !== undefined) return attachProgram(program, { ...samplingOptions(hook.sampling), ...options });
+  if (hook.sampling !== undefined) return attachProgram(program, { ...hook.sampling, ...options });
   return options === undefined ? attachFromSection(program) : attachProgram(program, options);
-}
-
-function samplingOptions({ type, config, frequency, period }: NonNullable<Hook["sampling"]>): AttachOptions {
-  return frequency === undefined ? { type, config, period: period! } : { type, config, frequency };
 }
 
 /** What the options are for each kind of hook whose key cannot say it. */

@@ -3,7 +3,7 @@ import { BPF_F_AFTER, BPF_F_BEFORE, BPF_F_ID } from "../../src/abi/defines.ts";
 import { BPF_F_LINK } from "../../src/abi/bpf.gen.ts";
 import { anchorFields } from "../../src/attach/anchor.ts";
 import { globToRegExp } from "../../src/attach/glob.ts";
-import { perfEventNames } from "../../src/attach/perf_event.ts";
+import { findPerfEvent, perfEventNames } from "../../src/attach/perf_event_names.ts";
 import { attachFromSection, attachProgram } from "../../src/attach/registry.ts";
 import type { AttachableProgram } from "../../src/attach/types.ts";
 import { NotFoundError, NotSupportedError } from "../../src/errors.ts";
@@ -98,4 +98,13 @@ test("`perfEventNames()` knows perf's names and aliases", () => {
   assertEquals(names.get("cpu-cycles"), { type: 0, config: 0 });
   assertEquals(names.get("cycles"), names.get("cpu-cycles"));
   assertEquals(names.get("cache-misses"), { type: 0, config: 3 });
+  // PERF_COUNT_HW_CACHE_LL, OP_READ, RESULT_MISS
+  assertEquals(names.get("LLC-load-misses"), { type: 3, config: 0x1_00_02 });
+  assertEquals(names.get("branch-misses"), { type: 0, config: 5 });
+  assertEquals(names.get("dTLB-stores"), { type: 3, config: 0x0_01_03 });
+});
+
+test("`findPerfEvent()` takes raw codes, and says what is near", () => {
+  assertEquals(findPerfEvent("r01c2"), { type: 4, config: 0x1c2n });
+  assertThrows(() => findPerfEvent("LLC-load-miss"), NotFoundError, '"LLC-load-misses"');
 });

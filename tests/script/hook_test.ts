@@ -44,10 +44,15 @@ test("parseKey() keeps names apart, and from those that are taken", () => {
 
 test("parseKey() knows what to sample", () => {
   const sampling = (key: string) => parseKey(key, new Set())[0]?.sampling;
-  assertEquals(sampling("profile:hz:99"), { type: 1, config: 0, frequency: 99, period: undefined });
-  assertEquals(sampling("profile:ms:10"), { type: 1, config: 0, frequency: undefined, period: 10_000_000 });
-  assertEquals(sampling("software:faults:100"), { type: 1, config: 2, frequency: undefined, period: 100 });
-  assertEquals(sampling("hardware:cache-misses"), { type: 0, config: 3, frequency: undefined, period: 1 });
+  assertEquals(sampling("profile:hz:99"), { event: "cpu-clock", frequency: 99 });
+  assertEquals(sampling("profile:ms:10"), { event: "cpu-clock", period: 10_000_000 });
+  assertEquals(sampling("software:faults:100"), { event: "faults", period: 100 });
+  assertEquals(sampling("hardware:cache-misses"), { event: "cache-misses", period: 1 });
+  assertEquals(sampling("hardware:LLC-load-misses:1000"), { event: "LLC-load-misses", period: 1000 });
+  assertEquals(sampling("watchpoint:0xffff888000001000:4:w"), {
+    breakpoint: { address: 0xffff_8880_0000_1000n, length: 4, access: "w" },
+    period: 1,
+  });
   assertEquals(sampling("xdp"), undefined);
 });
 
@@ -55,6 +60,15 @@ test("parseKey() says what it expected", () => {
   assertThrows(() => read("tracepont:sched:sched_switch"), NotFoundError, `Cannot find hook "tracepont"`);
   assertThrows(() => read("kprob:foo"), NotFoundError, `did you mean "kprobe"`);
   assertThrows(() => read("profile:fortnight:1"), WaggleError, "profile:hz:99");
+  assertThrows(() => read("software:cycles:1"), NotFoundError, `Cannot find software event "cycles"`);
+  assertThrows(() => read("watchpoint:0x1000:3:w"), WaggleError, "1, 2, 4 or 8 bytes");
+  assertThrows(() => read("watchpoint:0x1000"), WaggleError, "does not follow");
   assertThrows(() => read("profile:hz:0"), WaggleError, "does not follow");
   assertThrows(() => read("hardware:cache-mises:1"), NotFoundError, `"cache-misses"`);
+});
+
+test("parseKey() says where the words of bpftrace are gone", () => {
+  assertThrows(() => read("interval:s:1"), NotFoundError, "setInterval()");
+  assertThrows(() => read("BEGIN"), NotFoundError, "before attach()");
+  assertThrows(() => read("kfunc:vfs_read"), NotFoundError, "write fentry");
 });

@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { u32 } from "../../src/bytes/scalars.ts";
+import { array } from "../../src/bytes/composites.ts";
+import { u32, u64 } from "../../src/bytes/scalars.ts";
 import type { CompileFacts } from "../../src/compiler/definitions.ts";
 import { WaggleError } from "../../src/errors.ts";
 import { hash } from "../../src/script/kinds.ts";
@@ -55,6 +56,11 @@ const WRONG: readonly [string, WrittenDefinition, string][] = [
     `two things are called "a"`,
   ],
   ["a name that C has not", { globals: { "a-b": u32 }, programs: {} }, `the name "a-b"`],
+  [
+    "a schema under maps",
+    { maps: { last: array(u64, 4) }, programs: {} } as unknown as WrittenDefinition,
+    `"last" under maps is no map`,
+  ],
   ["a program that is no function", { programs: { xdp: 5 } }, `program "xdp": it is not a function`],
 ];
 

@@ -7,6 +7,7 @@ import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
 import process from "node:process";
+import { breakpointsWork } from "./breakpoints.ts";
 import { canAttachFentry, canLoadSocketFilter } from "./raw_bpf.ts";
 
 interface Guard {
@@ -100,6 +101,11 @@ const GUARDS = {
     probe: () => existsSync("/proc/sys/kernel/perf_event_paranoid"),
     reason: "needs a kernel with perf events",
     since: "2.6.32",
+  },
+  breakpoints: {
+    probe: breakpointsWork,
+    reason: "needs a processor whose breakpoints perf events see, and python3",
+    since: "2.6.33",
   },
 } as const satisfies Readonly<Record<string, Guard>>;
 

@@ -1,16 +1,22 @@
 import { assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "@std/assert";
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmdirSync } from "node:fs";
 import process from "node:process";
 import { Builder, r1, r10, r2, r3, r6, r7 } from "../../../src/asm/build.ts";
 import { IterLink } from "../../../src/attach/iter.ts";
 import { attachFromSection, attachProgram } from "../../../src/attach/registry.ts";
-import { NotFoundError, NotSupportedError } from "../../../src/errors.ts";
+import { NotFoundError, NotSupportedError, SyscallError } from "../../../src/errors.ts";
+import { Mapping } from "../../../src/syscall/memory.ts";
 import { kernelTest } from "../../support/harness.ts";
 import { kernelAtLeast } from "../../support/needs.ts";
 import { CountingProgram, kernelTypeId, storeCookie } from "./programs.ts";
 
 const getpid = () => void readFileSync("/proc/self/stat");
+
+/** Where cgroup v2 is mounted. */
+function cgroupRoot(): string {
+  return /^\S+ (\S+) cgroup2 rw/m.exec(readFileSync("/proc/mounts", "utf8"))![1]!;
+}
 
 function bpftool(...args: string[]): string {
   return spawnSync("bpftool", args, { encoding: "utf8" }).stdout;
@@ -168,6 +174,35 @@ kernelTest("a perf_event program counts the page faults of one process", { needs
   assertEquals(prog.during(touch) > 10, true);
 });
 
+kernelTest("a perf_event program runs when watched memory is touched", { needs: ["breakpoints"] }, () => {
+  using prog = new CountingProgram("perf_event");
+  using memory = Mapping.anonymous(4096);
+  const bytes = new Uint8Array(memory.buffer);
+  const touch = () => void (bytes[0]! += 1);
+  const link = attachProgram(prog, { breakpoint: { address: BigInt(memory.address), length: 8 }, pid: 0 });
+  assertEquals(prog.during(touch) >= 1, true);
+  assertEquals(prog.during(() => void (bytes[64]! += 1)), 0);
+  link.close();
+  assertEquals(prog.during(touch), 0);
+  const odd = { address: BigInt(memory.address) + 1n, length: 8 } as const;
+  assertThrows(() => attachProgram(prog, { breakpoint: odd, pid: 0 }), SyscallError, "a multiple of the length");
+});
+
+kernelTest("a perf_event program samples the tasks of one cgroup", { needs: ["perf", "cgroup2"] }, () => {
+  using prog = new CountingProgram("perf_event");
+  const directory = `${cgroupRoot()}/waggle-perf-${process.pid}`;
+  mkdirSync(directory);
+  try {
+    using _link = attachProgram(prog, { event: "cpu-clock", period: 1_000_000, cgroup: directory });
+    const spin = "end=$((SECONDS + 2)); while [ $SECONDS -lt $end ]; do :; done";
+    assertEquals(prog.during(() => void spawnSync("bash", ["-c", spin])), 0);
+    const inside = `echo $$ >"$0/cgroup.procs"; ${spin}`;
+    assertEquals(prog.during(() => void spawnSync("bash", ["-c", inside, directory])) > 10, true);
+  } finally {
+    rmdirSync(directory);
+  }
+});
+
 kernelTest("perf_event options are checked before anything is opened", {}, () => {
   using prog = new CountingProgram("perf_event");
   assertThrows(() => attachProgram(prog), TypeError, 'option "event" is missing');
@@ -175,5 +210,13 @@ kernelTest("perf_event options are checked before anything is opened", {}, () =>
   assertThrows(() => attachProgram(prog, { event: "cpu-clock" }), TypeError, 'option "frequency" is missing');
   assertThrows(() => attachProgram(prog, { event: "cpu-clock", period: 1, frequency: 1 }), TypeError, "not both");
   assertThrows(() => attachProgram(prog, { event: "cpu-clock", frequency: 0 }), RangeError, "positive");
+  const breakpoint = { address: 0n, length: 3, access: "w" } as never;
+  assertThrows(() => attachProgram(prog, { breakpoint }), RangeError, "cannot watch 3 bytes");
+  assertThrows(
+    () => attachProgram(prog, { event: "sched:sched_switch", period: 1 }),
+    NotFoundError,
+    "tracepoint:sched",
+  );
+  assertThrows(() => attachProgram(prog, { event: "faults", period: 1, pid: 0, cgroup: "/" }), TypeError, "not both");
   assertThrows(() => attachProgram(prog, { evnt: "cpu-clock" } as never), TypeError, 'did you mean "event"');
 });

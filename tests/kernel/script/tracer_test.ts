@@ -1,5 +1,6 @@
 /** Tracers: attaching, detaching, printed lines, programs, errors; and that nothing stays behind. */
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { closeSync, openSync } from "node:fs";
 import process from "node:process";
 import * as w from "../../../mod.ts";
 import { kernelTest } from "../../support/harness.ts";
@@ -155,4 +156,36 @@ kernelTest("verifier errors show the script's own line", {}, () => {
     w.VerifierError,
   );
   assertStringIncludes(String(error), "GPL");
+});
+
+kernelTest("a key with a pattern has the fields that all its tracepoints share", { needs: ["tracefs"] }, () => {
+  using tracer = w.bpf({
+    maps: { calls: w.counter({ nr: w.u32, fd: w.u32 }) },
+    globals: { target: w.constant(w.u32, process.pid) },
+    programs: {
+      // close(fd) and close_range(fd, max_fd, flags)
+      "tracepoint:syscalls:sys_enter_close*"(ctx, { calls, target, pid }) {
+        if (pid() === target) calls.count({ nr: ctx.__syscall_nr, fd: ctx.fd! });
+      },
+    },
+  });
+  tracer.attach();
+  const fd = openSync("/dev/null", "r");
+  const key = { nr: w.systemCallNumber("close")!, fd };
+  // Attaching closed descriptors of the same number.
+  const before = tracer.maps.calls.get(key) ?? 0n;
+  closeSync(fd);
+  assertEquals(tracer.maps.calls.get(key), before + 1n);
+  assertThrows(
+    () =>
+      w.bpf({
+        programs: {
+          "tracepoint:syscalls:sys_enter_close*"(ctx) {
+            return ctx.max_fd;
+          },
+        },
+      }),
+    w.CompileError,
+    "has no `max_fd`",
+  );
 });
