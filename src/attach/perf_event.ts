@@ -2,7 +2,7 @@
  * perf_event: a program that runs at every sample of a clock or counter, or when memory is touched that a breakpoint
  * watches (Linux 4.9). One event for each CPU, or for each thread of a process.
  */
-import { EINVAL, ENOSPC } from "../abi/errno.gen.ts";
+import { EINVAL, ENOENT, ENOSPC } from "../abi/errno.gen.ts";
 import { PERF_TYPE_BREAKPOINT } from "../abi/perf.gen.ts";
 import { PERF_ATTR_FLAGS, PERF_FLAG_PID_CGROUP } from "../abi/perf.ts";
 import { onlineCpus } from "../kernel/cpus.ts";
@@ -64,7 +64,11 @@ function attachTo(
 function openEvent(attr: PerfEventAttr, target: PerfTarget, what: string): Fd {
   const result = tryPerfEventOpen(attr, target);
   if (result >= 0) return new Fd(result);
-  const hint = attr.type === PERF_TYPE_BREAKPOINT ? BREAKPOINT_HINTS[-result] : undefined;
+  const hint = attr.type === PERF_TYPE_BREAKPOINT
+    ? BREAKPOINT_HINTS[-result]
+    : result === -ENOENT && target.flags === PERF_FLAG_PID_CGROUP
+    ? NO_CGROUP_EVENTS
+    : undefined;
   throw syscallError(result, "perf_event_open", `Cannot open ${what}`, hint);
 }
 
@@ -73,6 +77,10 @@ const BREAKPOINT_HINTS: Readonly<Record<number, string>> = {
   [EINVAL]: 'the address must be a multiple of the length; x86 cannot watch reads alone: use "rw"',
   [ENOSPC]: "the processor's breakpoints (4 on x86) are all in use",
 };
+
+/** Until then no cgroup has the state of perf events (6.12): `cgroup_calc_subtree_ss_mask` adds it to what is asked for. */
+const NO_CGROUP_EVENTS = "enable a controller in the root cgroup first, as systemd does: " +
+  'write "+pids" to its cgroup.subtree_control';
 
 function nameOf({ event, type, config = 0, breakpoint }: PerfEventOptions): string {
   if (breakpoint !== undefined) return `"breakpoint 0x${breakpoint.address.toString(16)}"`;

@@ -1,6 +1,6 @@
 import { assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "@std/assert";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmdirSync } from "node:fs";
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { Builder, r1, r10, r2, r3, r6, r7 } from "../../../src/asm/build.ts";
 import { IterLink } from "../../../src/attach/iter.ts";
@@ -191,6 +191,8 @@ kernelTest("a perf_event program runs when watched memory is touched", { needs: 
 kernelTest("a perf_event program samples the tasks of one cgroup", { needs: ["perf", "cgroup2"] }, () => {
   using prog = new CountingProgram("perf_event");
   const directory = `${cgroupRoot()}/waggle-perf-${process.pid}`;
+  // Guests have no systemd, which does this.
+  writeFileSync(`${cgroupRoot()}/cgroup.subtree_control`, "+pids");
   mkdirSync(directory);
   try {
     using _link = attachProgram(prog, { event: "cpu-clock", period: 1_000_000, cgroup: directory });
