@@ -192,7 +192,8 @@ kernelTest("a perf_event program samples the tasks of one cgroup", { needs: ["pe
   using prog = new CountingProgram("perf_event");
   const directory = `${cgroupRoot()}/waggle-perf-${process.pid}`;
   // Guests have no systemd, which does this.
-  writeFileSync(`${cgroupRoot()}/cgroup.subtree_control`, "+pids");
+  const [controller] = readFileSync(`${cgroupRoot()}/cgroup.controllers`, "utf8").trim().split(" ");
+  if (controller !== "") writeFileSync(`${cgroupRoot()}/cgroup.subtree_control`, `+${controller}`);
   mkdirSync(directory);
   try {
     using _link = attachProgram(prog, { event: "cpu-clock", period: 1_000_000, cgroup: directory });
