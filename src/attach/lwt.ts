@@ -43,7 +43,7 @@ import {
   SEG6_LOCAL_BPF_PROG_NAME,
 } from "../abi/netlink.ts";
 import { NotSupportedError, SyscallError } from "../errors.ts";
-import { parseIp } from "../maps/ip.ts";
+import { parseIp } from "../bytes/ip.ts";
 import { Netlink, NetlinkMessage } from "../syscall/netlink.ts";
 import { attachAction, errnoOf, missing } from "./attempt.ts";
 import { findDevice } from "./device.ts";

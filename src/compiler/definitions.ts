@@ -5,7 +5,9 @@
  */
 import type { TracepointFormat } from "../abi/tracepoint_format.ts";
 import type { Btf } from "../btf/btf.ts";
+import { struct } from "../bytes/composites.ts";
 import type { Layout } from "../bytes/layout.ts";
+import { i32 } from "../bytes/scalars.ts";
 import type { Diagnostic } from "../errors.ts";
 import type { ObjectSpec } from "../object/spec.ts";
 
@@ -218,6 +220,12 @@ export interface CompileInput {
 
 /** Name of the ring buffer (or perf event array) that `print` writes to; it is there only if a program prints. */
 export const PRINT_MAP = "waggle_print";
+
+/** Name of the ring buffer (or perf event array) that `exit` writes to; it is there only if a program calls it. */
+export const EXIT_MAP = "waggle_exit";
+
+/** What `exit` writes. */
+export const EXIT_RECORD: Layout<unknown> = struct({ code: i32 }) as Layout<unknown>;
 
 /** One `print(...)` in the source. A record is the id as a 32-bit word, padding to 8, then the values. */
 export interface PrintFormat {

@@ -129,16 +129,24 @@ function addFunction({ builder, layouts }: ObjectTypes, { name, params, program 
   return builder.add({ kind: "FUNC", name, type: proto, linkage: program === undefined ? "static" : "global" });
 }
 
-/** Kernel functions, declared as clang declares `extern … __ksym`. */
-function addExterns(module: Module, { builder, kernel }: ObjectTypes): ExternSpec[] {
+/** Kernel functions and variables, declared as clang declares `extern … __ksym`. */
+function addExterns(module: Module, { builder, kernel, layouts }: ObjectTypes): ExternSpec[] {
   const types = module.typesInUse;
-  if (types === undefined || kernel === undefined || module.kfuncs.size === 0) return [];
-  const externs = [...module.kfuncs].sort().map((name): ExternSpec => {
+  const blank = { weak: false, size: 0, offset: 0 } as const;
+  const variables = [...module.symbols].sort(([a], [b]) => a < b ? -1 : 1).map(([name, kernelType]): ExternSpec => {
+    const type = kernelType === 0 ? layouts.add({ kind: "CONST", name: "", type: 0 }) : kernel!.type(kernelType);
+    const btfId = builder.add({ kind: "VAR", name, type, linkage: "extern" });
+    return { ...blank, name, kind: "ksym_var", btfId, typeless: kernelType === 0 };
+  });
+  const functions = [...module.kfuncs].sort().map((name): ExternSpec => {
+    if (types === undefined || kernel === undefined) throw new Error(`kernel function ${name} without types`);
     const func = types.btf.type(types.btf.find(name, "FUNC")!);
     const proto = func.kind === "FUNC" ? kernel.prototype(func.type) : 0;
     const btfId = builder.add({ kind: "FUNC", name, type: proto, linkage: "extern" });
-    return { name, kind: "ksym_func", weak: false, btfId, size: 0, offset: 0, typeless: false };
+    return { ...blank, name, kind: "ksym_func", btfId, typeless: false };
   });
+  const externs = [...variables, ...functions];
+  if (externs.length === 0) return [];
   builder.add({
     kind: "DATASEC",
     name: ".ksyms",

@@ -4,7 +4,7 @@
  */
 import type { Codec } from "../bytes/codec.ts";
 import { describeValue } from "../bytes/layout.ts";
-import { formatIp, parseIp } from "./ip.ts";
+import { formatIp, parseIp } from "../bytes/ip.ts";
 
 /** A prefix of any length: the bits of `data` that count. */
 export interface Prefix {

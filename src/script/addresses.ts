@@ -4,7 +4,7 @@
  */
 import { bytes } from "../bytes/composites.ts";
 import type { Layout } from "../bytes/layout.ts";
-import { formatIp, parseIp } from "../maps/ip.ts";
+import { formatIp, parseIp } from "../bytes/ip.ts";
 
 /** An IPv4 address: `10.0.0.1` in the script. */
 export const ipv4: Layout<string, Uint8Array> = addressLayout(

@@ -51,6 +51,18 @@ export interface PlaceBuiltins {
   taiNsecs(): number;
   /** Ticks of the kernel's timer. Linux 5.5. */
   jiffies(): number;
+  /** Nanoseconds since boot as of the last timer tick: cheaper than `nsecs`, not in tracing programs. Linux 5.11. */
+  coarseNsecs(): number;
+  /** Process id as the current task's own pid namespace counts: what `getpid()` gives in a container. */
+  nsPid(): number;
+  /** Thread id as the current task's own pid namespace counts. */
+  nsTid(): number;
+  /** Id of the current task's cgroup at `level`: 0 is the root. Linux 5.7. */
+  ancestorCgroupId(level: number): number;
+  /** Whether the CPU was running user code (kprobe, uprobe, perf events). */
+  userMode(): boolean;
+  /** A register by its name on this machine: `register("ip")`, `register("x0")` (kprobe, uprobe, perf events). */
+  register(name: string): number;
   /** A random 32-bit number, not for cryptography. */
   random(): number;
   /** Address of the traced function (kprobe, fentry, uprobe). Linux 5.15. */
@@ -77,6 +89,29 @@ export interface MemoryBuiltins {
   offsetof<const T extends StructName>(type: T, field: string): number;
   /** Value of an enumerator on the running kernel: `enumValue("pid_type", "PIDTYPE_TGID")`. */
   enumValue(type: string, name: string): number;
+  /**
+   * Return addresses of the kernel, innermost first, zeros behind the last one: for fields of `array(u64, n)`.
+   * `skip` frames are left out.
+   */
+  kernelStack(skip?: number): number[];
+  /** Return addresses of the current process, innermost first, zeros behind the last one: for `array(u64, n)`. */
+  userStack(skip?: number): number[];
+  /** Bytes in the memory of the current process: `length` of them, at most as many as fit where they go; then zeros. */
+  userBytes(address: UserPointer, length?: number): Uint8Array;
+  /** Bytes in kernel memory: `length` of them, at most as many as fit where they go; then zeros. */
+  kernelBytes(address: number, length?: number): Uint8Array;
+  /** Address of a symbol of the kernel, looked up in /proc/kallsyms when the object is loaded. */
+  symbolAddress(name: string): number;
+  /**
+   * A per-CPU variable of the kernel: `perCpu("runqueues").nr_running` is this CPU's. With `cpu` that of another one, or
+   * `undefined` if there is no such CPU. Linux 5.10.
+   */
+  perCpu<C extends number | undefined = undefined>(
+    name: string,
+    cpu?: C,
+  ): C extends number ? KernelPointer | undefined : KernelPointer;
+  /** Whether what a kernel function gave as a pointer is a negative errno. */
+  isError(pointer: number): boolean;
   /** The path of a file, for the hooks where the kernel allows it (`bpf_d_path`). Linux 5.10. */
   pathOf(path: number): string;
 }
@@ -111,6 +146,10 @@ export interface NumberBuiltins {
   htonl(value: number): number;
   /** 64 bits to network byte order. */
   htonll(value: number): number;
+  /** An IPv4 address in network byte order, as the kernel keeps it in a number: `skc_daddr === ipv4("10.0.0.1")`. */
+  ipv4(text: string): number;
+  /** An IPv6 address, as bytes. */
+  ipv6(text: string): Uint8Array;
   /** The smaller one. */
   min(a: number, b: number): number;
   /** The larger one. */
@@ -123,6 +162,9 @@ export interface NumberBuiltins {
   range(from: number, to?: number): Iterable<number>;
 }
 
+/** Names of signals. */
+export type SignalName = Extract<keyof typeof CONSTANTS, `SIG${string}`>;
+
 /** Effects. */
 export interface EffectBuiltins {
   /**
@@ -130,10 +172,12 @@ export interface EffectBuiltins {
    * in order for each CPU.
    */
   print(...values: Printable[]): void;
-  /** Sends a signal to the current process. Returns 0 or a negative errno. Linux 5.3. */
-  signal(number: number): number;
+  /** Asks the script to end: aborts `tracer.exited` there, with `code` (default 0). The program itself goes on. */
+  exit(code?: number): void;
+  /** Sends a signal, `"SIGTERM"` or its number, to the current process. Returns 0 or a negative errno. Linux 5.3. */
+  signal(signal: number | SignalName): number;
   /** Sends a signal to the current thread. Returns 0 or a negative errno. Linux 5.5. */
-  signalThread(number: number): number;
+  signalThread(signal: number | SignalName): number;
   /** Makes the traced function return `value` at once (kprobe, where the kernel allows error injection). */
   override(value: number): number;
   /** Writes a value into the memory of the current process. Returns 0 or a negative errno. */
@@ -146,6 +190,11 @@ export interface Packet {
   readonly length: number;
   /** The header at `offset` bytes, or `undefined` if the packet is too short. Writing to fields changes the packet. */
   at<const T extends TypeArgument>(offset: number, type: T): Named<T> | undefined;
+  /**
+   * The packet's bytes from `offset` (default 0) on: as many as there are, at most as many as fit where they go; then
+   * zeros. XDP: Linux 5.18.
+   */
+  bytes(offset?: number): Uint8Array;
   /** The byte at `offset`, or `undefined` outside the packet. */
   u8(offset: number): number | undefined;
   /** Two bytes at `offset` in network byte order, or `undefined` outside the packet. */

@@ -52,6 +52,11 @@ export interface Tracer<M, P extends string, G> extends Disposable {
   detach(): void;
   /** The lines that `print` in kernel functions made, formatted, in order for each CPU. */
   lines(options?: ReadOptions): AsyncIterableIterator<string>;
+  /**
+   * Aborted when a kernel function calls `exit`; its `reason` is the code. Asking for it starts to listen. Loops end on
+   * it: `tracer.maps.events.read({ signal: tracer.exited })`.
+   */
+  readonly exited: AbortSignal;
   /** Detaches and unloads everything; the same as disposing it. */
   close(): void;
 }

@@ -2,13 +2,22 @@
 import type { AttachOptions } from "../attach/types.ts";
 import type { Link } from "../attach/link.ts";
 import { BPF_MAP_TYPE_PERF_EVENT_ARRAY } from "../abi/bpf.gen.ts";
-import { type CompileInput, type CompileOutput, type MapDefinition, PRINT_MAP } from "../compiler/definitions.ts";
+import type { Layout } from "../bytes/layout.ts";
+import {
+  type CompileInput,
+  type CompileOutput,
+  EXIT_MAP,
+  EXIT_RECORD,
+  type MapDefinition,
+  PRINT_MAP,
+} from "../compiler/definitions.ts";
 import { type Diagnostic, WaggleError } from "../errors.ts";
 import type { LoadedObject } from "../load/object.ts";
 import type { ReadOptions } from "../maps/events.ts";
 import type { ObjectSpec } from "../object/spec.ts";
 import type { Hook } from "./hook.ts";
 import { hostGlobals, type HostGlobalsHandle } from "./host_globals.ts";
+import type { HostRing } from "./host_maps.ts";
 import { hostMap } from "./host_map.ts";
 import { printCodec } from "./print_format.ts";
 import { ScriptProgram } from "./tracer_program.ts";
@@ -35,6 +44,7 @@ export class TracerObject implements Disposable {
   readonly #opened = new Map<string, Disposable>();
   #links: Link[] = [];
   #closed = false;
+  #exited: AbortSignal | undefined;
 
   constructor(parts: TracerParts) {
     this.#parts = parts;
@@ -75,19 +85,21 @@ export class TracerObject implements Disposable {
 
   lines(options?: ReadOptions): AsyncIterableIterator<string> {
     if (this.#parts.output.prints.length === 0) throw new TypeError("Cannot read lines: no program prints");
-    const map = this.#map(PRINT_MAP, {
-      kind: this.#parts.object.maps.get(PRINT_MAP)?.spec.type === BPF_MAP_TYPE_PERF_EVENT_ARRAY
-        ? "perf_event_array"
-        : "ringbuf",
-      key: undefined,
-      value: { ...printCodec(this.#parts.output.prints), desc: { kind: "str", length: 8 } },
-      maxEntries: 0,
-      flags: 0,
-      pinned: false,
-      slots: [],
-      linear: undefined,
-    }) as { read(options?: ReadOptions): AsyncIterableIterator<string> };
+    const codec = printCodec(this.#parts.output.prints);
+    const map = this.#events<string>(PRINT_MAP, { ...codec, desc: { kind: "str", length: 8 } });
     return map.read(options);
+  }
+
+  get exited(): AbortSignal {
+    const known = this.#exited;
+    if (known !== undefined) return known;
+    if (!this.#parts.object.maps.has(EXIT_MAP)) throw new TypeError("Cannot wait for exit(): no program calls it");
+    const controller = new AbortController();
+    const exits = this.#events<{ code: number }>(EXIT_MAP, EXIT_RECORD);
+    exits.next().then((exit) => {
+      if (exit !== undefined) controller.abort(exit.code);
+    }, (error: unknown) => controller.abort(error));
+    return this.#exited = controller.signal;
   }
 
   close(): void {
@@ -112,6 +124,21 @@ export class TracerObject implements Disposable {
       this.#opened.set(name, map = hostMap(loaded, definition));
     }
     return map;
+  }
+
+  /** A stream that the compiler added. */
+  #events<T>(name: string, value: Layout<unknown>): HostRing<T> {
+    const perf = this.#parts.object.maps.get(name)?.spec.type === BPF_MAP_TYPE_PERF_EVENT_ARRAY;
+    return this.#map(name, {
+      kind: perf ? "perf_event_array" : "ringbuf",
+      key: undefined,
+      value,
+      maxEntries: 0,
+      flags: 0,
+      pinned: false,
+      slots: [],
+      linear: undefined,
+    }) as HostRing<T>;
   }
 
   #makePrograms(): ScriptProgram[] {

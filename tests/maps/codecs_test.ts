@@ -3,7 +3,7 @@ import { array, bytes, str, struct, union } from "../../src/bytes/composites.ts"
 import { bool, enumeration, f32, f64, i16, i32, i64, i8, u16, u32, u64, u8 } from "../../src/bytes/scalars.ts";
 import type { Codec } from "../../src/bytes/codec.ts";
 import { bytesCodec, perCpuCodec, sumValues, u32Codec } from "../../src/maps/codecs.ts";
-import { formatIp, parseIp } from "../../src/maps/ip.ts";
+import { formatIp, parseIp } from "../../src/bytes/ip.ts";
 import { prefixCodec } from "../../src/maps/lpm.ts";
 import { compileReader, WarmReader } from "../../src/maps/reader.ts";
 import { recordWindow } from "../../src/maps/record_window.ts";

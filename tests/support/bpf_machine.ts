@@ -109,6 +109,16 @@ export class Machine {
     return old;
   }
 
+  /** Copies up to NUL, and ends with one; gives the bytes written. */
+  #readString(to: bigint, size: number, from: bigint): bigint {
+    for (let i = 0; i < size; i++) {
+      const byte = i === size - 1 ? 0n : this.read(from + BigInt(i), 1);
+      this.write(to + BigInt(i), 1, byte);
+      if (byte === 0n) return BigInt(i + 1);
+    }
+    return 0n;
+  }
+
   /** A helper by its number; the result is unsigned. */
   helper(id: number, args: readonly bigint[]): bigint {
     const arg = (i: number) => args[i] ?? 0n;
@@ -124,6 +134,8 @@ export class Machine {
       case 113: // bpf_probe_read_kernel
         this.copy(arg(0), arg(2), Number(arg(1)));
         return 0n;
+      case 115: // bpf_probe_read_kernel_str
+        return this.#readString(arg(0), Number(arg(1)), arg(2));
       case 131: // bpf_ringbuf_reserve
         return this.#reserve(Number(arg(1)));
       case 132: { // bpf_ringbuf_submit

@@ -4,9 +4,10 @@
  */
 import { didYouMean } from "../diagnostics.ts";
 import type { Expr } from "../syntax/ast.ts";
-import { fieldMember, kernelIndex, memberNode, pointerMember, readField } from "./kernel.ts";
+import { fieldMember, isCharArray, kernelIndex, memberNode, pointerMember, readField } from "./kernel.ts";
 import type { Lowering } from "./lowering.ts";
 import { elementLayout, elementPlace, memberPlace, readMemory } from "./memory.ts";
+import { indexable, stringLength } from "./string_search.ts";
 import { describe, ERROR, type IntVal, type MemVal, type Val } from "./values.ts";
 
 /** Reads a scalar that is still a place. */
@@ -32,10 +33,12 @@ export function memberOf(f: Lowering, object: Val, property: string, expr: Expr)
     case "namespace":
       return object.member(property) ?? noMember(f, object.name, property, object.known(), expr);
     case "fill":
-      if (object.kind === "bytes") return memberOf(f, f.settle(object), property, expr);
+      if (object.kind === "bytes" || property === "length") return memberOf(f, f.settle(object), property, expr);
+      return { k: "method", receiver: object, name: property };
+    case "text":
+      if (property === "length") return f.constant(BigInt(object.text.length));
       return { k: "method", receiver: object, name: property };
     case "map":
-    case "text":
       return { k: "method", receiver: object, name: property };
     case "tuple":
       if (property === "length") return f.constant(BigInt(object.elements.length));
@@ -62,8 +65,10 @@ function memoryMember(f: Lowering, mem: MemVal, property: string, expr: Expr): V
       expr,
     );
   }
-  if (desc.kind === "str" && property !== "length") return { k: "method", receiver: mem, name: property };
-  if (property === "length" && desc.kind !== "str") {
+  if (desc.kind === "str") {
+    return property === "length" ? stringLength(f, mem) : { k: "method", receiver: mem, name: property };
+  }
+  if (property === "length") {
     const elements = elementLayout(desc);
     if (elements !== undefined) return f.constant(BigInt(elements.length));
   }
@@ -89,8 +94,10 @@ export function indexOf(f: Lowering, object: Val, index: IntVal, node: Expr): Va
       return indexOf(f, f.settle(object), index, node);
     case "mem":
       return memoryElement(f, object, index, node);
-    case "ptr":
     case "field":
+      if (isCharArray(f, object)) return indexOf(f, f.settle(object), index, node);
+      return kernelIndex(f, object, index, node);
+    case "ptr":
       return kernelIndex(f, object, index, node);
     default:
       return f.wrong("an array", object, node);
@@ -108,15 +115,17 @@ function tupleElement(f: Lowering, elements: Val[], index: IntVal, node: Expr): 
 }
 
 /** A variable index is made to lie inside at run time, see `boundedIndex`. */
-function memoryElement(f: Lowering, mem: MemVal, index: IntVal, node: Expr): Val {
-  const elements = elementLayout(mem.desc);
-  if (elements === undefined) return f.wrong("an array", mem, node);
+function memoryElement(f: Lowering, given: MemVal, index: IntVal, node: Expr): Val {
+  const elements = elementLayout(given.desc);
+  if (elements === undefined) return f.wrong("an array", given, node);
+  // Characters of a string are strings, and strings do not change.
+  const mem = given.desc.kind === "str" ? { ...given, memory: { ...given.memory, writable: false } } : given;
   if (index.c !== undefined) {
     return elementPlace(mem, index.c) ??
       f.fail("index-range", `index ${index.c} is outside of the array of ${elements.length}`, node);
   }
   const checked = boundedIndex(f, index, elements.length);
-  const address = f.b.add(f.address(mem), f.b.mul(checked, f.b.const(BigInt(elements.size))));
+  const address = f.b.add(f.address(indexable(f, mem)), f.b.mul(checked, f.b.const(BigInt(elements.size))));
   return { ...mem, desc: elements.desc, size: elements.size, align: elements.align, base: address, offset: 0 };
 }
 

@@ -3,7 +3,7 @@ import { didYouMean } from "../diagnostics.ts";
 import type { Call, Expr } from "../syntax/ast.ts";
 import type { Lowering } from "./lowering.ts";
 import { MAP_METHODS, mapMethod } from "./maps.ts";
-import { stringMethod } from "./strings.ts";
+import { STRING_METHODS, stringMethod } from "./string_methods.ts";
 import { describe, type IntrinsicVal, type MapVal, type MethodVal, type Val } from "./values.ts";
 
 export function lowerCall(f: Lowering, call: Call, wanted: boolean): Val {
@@ -49,7 +49,8 @@ function callMethod(f: Lowering, { receiver, name }: MethodVal, call: Call, want
   const result = stringMethod(f, receiver, name, args, call);
   return result ??
     f.fail("unknown-method", `strings have no method \`${name}\` in a kernel function`, nameNode(call), [
-      "`===` and `startsWith` work; do the rest in the script",
+      ...didYouMean(name, STRING_METHODS),
+      `they have ${STRING_METHODS.join(", ")} and length; do the rest in the script`,
     ]);
 }
 

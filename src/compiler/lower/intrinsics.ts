@@ -11,9 +11,10 @@ import { hasHelper, helper, pureHelper } from "./helpers.ts";
 import type { Intrinsic } from "./intrinsic.ts";
 import { callRead } from "./kernel.ts";
 import type { Lowering } from "./lowering.ts";
+import { MACHINE_INTRINSICS } from "./machine_intrinsics.ts";
 import { materialise } from "./memory.ts";
 import { cast, compare, foldInts, negate, toInt } from "./operators.ts";
-import { lowerPrint } from "./print.ts";
+import { lowerExit, lowerPrint } from "./print.ts";
 import {
   lowerAs,
   lowerContainerOf,
@@ -205,14 +206,6 @@ function range(f: Lowering, args: Val[], call: Call | Expr): RangeVal {
     : { k: "range", from: ints[0]!, to: ints[1]! };
 }
 
-function effectHelper(name: string): Lower {
-  return (f, args, call) => {
-    const words = args.map((arg, i) => f.word(toInt(f, arg, call.type === "Call" ? call.args[i]! : call)));
-    f.effect();
-    return f.int(helper(f, name, words), I64);
-  };
-}
-
 function overrideReturn(f: Lowering, args: Val[], call: Call | Expr): Val {
   const value = f.word(toInt(f, args[0]!, firstArg(call)));
   f.effect();
@@ -267,6 +260,7 @@ function lazy(intrinsic: Intrinsic): Intrinsic {
 }
 
 export const INTRINSICS: Readonly<Record<string, Intrinsic>> = {
+  ...MACHINE_INTRINSICS,
   pid: row(
     "pid(): u32",
     "Process id of the current task (the kernel's `tgid`).",
@@ -412,14 +406,7 @@ export const INTRINSICS: Readonly<Record<string, Intrinsic>> = {
   print: lazy(
     row("print(`…`)", "Prints a line in the script.", "5.8", [1, 12], (f, _args, call) => lowerPrint(f, call)),
   ),
-  signal: row("signal(number): i64", "Sends a signal to the current process.", "5.3", ONE, effectHelper("send_signal")),
-  signalThread: row(
-    "signalThread(number): i64",
-    "Sends a signal to the current thread.",
-    "5.5",
-    ONE,
-    effectHelper("send_signal_thread"),
-  ),
+  exit: row("exit(code?)", "Asks the script to end: `tracer.exited`.", "5.8", [0, 1], lowerExit),
   override: row("override(value): i64", "Makes the traced function return at once.", "4.16", ONE, overrideReturn),
   writeUser: row(
     "writeUser(address, value): i64",

@@ -337,7 +337,7 @@ function iterated(
 /** Elements of an array literal, or of an array in memory: as many as its type says. */
 function itemsOf(f: Lowering, over: Val, stmt: ForOf): (() => Val)[] {
   if (over.k === "tuple") return over.elements.map((element) => () => element);
-  const elements = over.k === "mem" ? elementLayout(over.desc) : undefined;
+  const elements = over.k === "mem" && over.desc.kind !== "str" ? elementLayout(over.desc) : undefined;
   if (over.k !== "mem" || elements === undefined || elements.length > 64) {
     return f.fail("for-of", "`for…of` goes over range(…), an array literal or a short array field", stmt.iterable, [
       "write `for (const i of range(array.length))` and index with `i`",

@@ -13,6 +13,7 @@ import { addToAggregation } from "./aggregation.ts";
 import { typeOfVal } from "./cells.ts";
 import { helper } from "./helpers.ts";
 import type { Lowering } from "./lowering.ts";
+import { framesToSkip } from "./machine_intrinsics.ts";
 import { materialise, memVal, readMemory, store } from "./memory.ts";
 import { toInt } from "./operators.ts";
 import { type BoolVal, type MapVal, type Memory, type MemVal, type OptVal, UNDEFINED, type Val } from "./values.ts";
@@ -361,10 +362,7 @@ function release(m: MapCall, name: string): Val {
 }
 
 function stackId(m: MapCall, base: bigint): Val {
-  const skip = m.args[0] === undefined ? 0n : toInt(m.f, m.args[0], m.call.args[0]!).c;
-  if (skip === undefined || skip < 0n || skip > 255n) {
-    m.f.fail("type", "the number of frames to skip is a constant from 0 to 255", m.call);
-  }
+  const skip = m.args[0] === undefined ? 0n : framesToSkip(m.f, m.args[0], m.call.args[0]!);
   m.f.effect();
   return m.f.int(helper(m.f, "get_stackid", [m.f.hook.ctx(m.f), m.fd(), m.f.b.const(base | skip)]), I64);
 }

@@ -8,7 +8,7 @@ import { intType } from "../check/int_types.ts";
 import { didYouMean } from "../diagnostics.ts";
 import type { AccessSize, Value } from "../ir/ir.ts";
 import type { Expr } from "../syntax/ast.ts";
-import { type BitField, isBitField } from "./btf_layout.ts";
+import { asLayout, type BitField, isBitField } from "./btf_layout.ts";
 import type { VarType } from "./cells.ts";
 import { sameDesc } from "./cells.ts";
 import { fieldAddress, isCharArray, readField } from "./kernel.ts";
@@ -25,6 +25,10 @@ import {
 
 /** Default length of a string that is kept in a variable without saying how long it is. */
 export const DEFAULT_STRING = 64;
+
+/** Default length of a stack that is kept in a variable. */
+const DEFAULT_WORDS = 32;
+const WORD = { desc: { kind: "int", bits: 64, signed: false, name: "u64" }, size: 8, align: 8 } as const;
 
 const encoder = new TextEncoder();
 
@@ -123,7 +127,8 @@ export function elementLayout(
   if (desc.kind === "array") {
     return { desc: desc.element.desc, size: desc.element.size, align: desc.element.align, length: desc.length };
   }
-  if (desc.kind !== "bytes" && desc.kind !== "str") return undefined;
+  if (desc.kind === "str") return { desc: { kind: "str", length: 1 }, size: 1, align: 1, length: desc.length };
+  if (desc.kind !== "bytes") return undefined;
   return { desc: { kind: "int", bits: 8, signed: false, name: "u8" }, size: 1, align: 1, length: desc.length };
 }
 
@@ -141,6 +146,12 @@ export function settle(f: Lowering, val: Val): Val {
   }
   if (val.k === "tuple") return { k: "tuple", elements: val.elements.map((element) => settle(f, element)) };
   if (val.k !== "fill") return val;
+  if (val.words === true) {
+    const desc = { kind: "array", element: asLayout(WORD), length: DEFAULT_WORDS } as const;
+    const place = f.temporary("stack", desc, DEFAULT_WORDS * 8);
+    fill(f, place, val, false);
+    return place;
+  }
   const length = val.length ?? DEFAULT_STRING;
   const place = f.temporary(val.kind, { kind: val.kind, length }, length);
   fill(f, place, val, false);
@@ -270,7 +281,9 @@ export function fill(f: Lowering, to: MemVal, val: FillVal, clean: boolean): voi
 function storeElements(f: Lowering, to: MemVal, given: Val, node: Expr, clean: boolean): void {
   const val = given.k === "field" ? readField(f, given) : given;
   const element = elementLayout(to.desc)!;
-  if (val.k === "fill" && to.desc.kind === "bytes") return fill(f, to, val, clean);
+  if (val.k === "fill" && (val.words === true ? element.size === 8 : to.desc.kind === "bytes")) {
+    return fill(f, to, val, clean);
+  }
   if (
     val.k === "mem" &&
     (sameDesc(val.desc, to.desc) || (to.desc.kind === "bytes" && val.desc.kind === "str" && val.size === to.size))

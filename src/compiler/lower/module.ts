@@ -73,6 +73,8 @@ export class Module {
   readonly extraMaps = new Map<string, MapDefinition>();
   readonly prints: PrintFormat[] = [];
   readonly kfuncs = new Set<string>();
+  /** Variables of the kernel, by name: the type of those that BTF describes, 0 for those found by address only. */
+  readonly symbols = new Map<string, number>();
   /** Bytes of scratch memory by function. */
   readonly scratch = new Map<string, number>();
   /** Values of the scope that are the same for every program. */

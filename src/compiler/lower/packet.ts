@@ -8,13 +8,14 @@ import type { Value } from "../ir/ir.ts";
 import type { Call, Expr } from "../syntax/ast.ts";
 import { descOfType, type PlainLayout } from "./btf_layout.ts";
 import { typeOfVal } from "./cells.ts";
-import { helper } from "./helpers.ts";
+import { hasHelper, helper } from "./helpers.ts";
 import type { Intrinsic } from "./intrinsic.ts";
 import { kernelTypes } from "./kernel.ts";
 import type { Lowering } from "./lowering.ts";
+import { atMost } from "./machine_intrinsics.ts";
 import { memVal } from "./memory.ts";
 import { toInt } from "./operators.ts";
-import type { IntVal, Memory, NamespaceVal, OptVal, Val } from "./values.ts";
+import type { FillVal, IntVal, Memory, NamespaceVal, OptVal, Val } from "./values.ts";
 
 /** Offsets the verifier can follow: it bounds packets to 64 KiB. */
 const MAX_OFFSET = 0x7fffn;
@@ -42,6 +43,7 @@ export function packetNamespace(f: Lowering): NamespaceVal {
     at: row("packet.at(offset, Type)", [2, 2], (args, call) => at(f, args, call)),
     u8: row("packet.u8(offset)", [1, 1], (args, call) => number(f, args, call, 8)),
     u16: row("packet.u16(offset)", [1, 1], (args, call) => number(f, args, call, 16)),
+    bytes: row("packet.bytes(offset?)", [0, 1], (args, call) => packetBytes(f, args, call)),
     u32: row("packet.u32(offset)", [1, 1], (args, call) => number(f, args, call, 32)),
   };
   return {
@@ -112,6 +114,36 @@ function number(f: Lowering, args: Val[], call: Call | Expr, bits: 8 | 16 | 32):
     const word = f.b.load(bits / 8 as 1 | 2 | 4, address, offset);
     return f.int(bits === 8 ? word : f.b.bswap(word, bits), intType(bits, false));
   });
+}
+
+/** Copied by a helper, which also reaches what does not lie in linear memory. */
+function packetBytes(f: Lowering, args: Val[], call: Call | Expr): FillVal {
+  fieldsOf(f, call as Expr);
+  const skb = f.hook.def?.ctx === "__sk_buff";
+  if (!skb && !hasHelper(f, "xdp_load_bytes")) {
+    f.fail("no-helper", "this kernel has no bpf_xdp_load_bytes", call, ["Linux 5.18 and later have it"]);
+  }
+  const node = call.type === "Call" ? call.args[0] ?? call : call;
+  const offset = args[0] === undefined ? f.b.const(0n) : f.word(toInt(f, args[0], node));
+  const total = skb ? f.word(length(f) as IntVal) : helper(f, "xdp_get_buff_len", [f.hook.ctx(f)]);
+  const rest = f.b.sub(total, offset);
+  return {
+    k: "fill",
+    kind: "bytes",
+    length: undefined,
+    partial: true,
+    write: (to, at, size) => {
+      f.b.zero(to, at, size);
+      const target = at === 0 ? to : f.b.add(to, f.b.const(BigInt(at)));
+      const [some, done] = [f.b.newBlock(), f.b.newBlock()];
+      f.b.branchIf("sgt", rest, f.b.const(0n), some, done);
+      f.enter(some);
+      const count = atMost(f, rest, size);
+      helper(f, skb ? "skb_load_bytes" : "xdp_load_bytes", [f.hook.ctx(f), offset, target, count], { writes: 4 });
+      f.b.jump(done);
+      f.enter(done);
+    },
+  };
 }
 
 function access(

@@ -5,13 +5,21 @@
 import { str, struct } from "../../bytes/composites.ts";
 import type { Layout } from "../../bytes/layout.ts";
 import { bool, i64, u32, u64 } from "../../bytes/scalars.ts";
-import { type MapDefinition, PRINT_MAP, type PrintFormat, type PrintValue } from "../definitions.ts";
+import {
+  EXIT_MAP,
+  EXIT_RECORD,
+  type MapDefinition,
+  PRINT_MAP,
+  type PrintFormat,
+  type PrintValue,
+} from "../definitions.ts";
 import type { Call, Expr } from "../syntax/ast.ts";
 import { helper } from "./helpers.ts";
 import type { Lowering } from "./lowering.ts";
 import { perfOutput } from "./maps.ts";
 import { asLayout } from "./btf_layout.ts";
 import { memVal, store } from "./memory.ts";
+import { toInt } from "./operators.ts";
 import { type Memory, type MemVal, UNDEFINED, type Val } from "./values.ts";
 
 /** Bytes for a string whose length nothing says. */
@@ -33,7 +41,7 @@ export function lowerPrint(f: Lowering, call: Call | Expr): Val {
     ...values.map((value, i) => [`v${i}`, value] as const),
   ]);
   f.effect();
-  send(f, record, { k: "object", fields }, call as Expr);
+  sendRecord(f, { map: PRINT_MAP, bytes: RING_BYTES }, record, { k: "object", fields }, call as Expr);
   return UNDEFINED;
 }
 
@@ -106,18 +114,25 @@ function plain(_key: string, value: unknown): unknown {
   return typeof value === "bigint" ? `${value}n` : value;
 }
 
-function send(f: Lowering, record: Layout<unknown>, val: Val, node: Expr): void {
+/** Sends a record through a ring that the compiler adds when it is first needed. */
+function sendRecord(
+  f: Lowering,
+  { map, bytes }: { map: string; bytes: number },
+  record: Layout<unknown>,
+  val: Val,
+  node: Expr,
+): void {
   const ring = f.module.facts.has("ringbuf");
-  if (!f.module.extraMaps.has(PRINT_MAP)) f.module.extraMaps.set(PRINT_MAP, printMap(ring));
+  if (!f.module.extraMaps.has(map)) f.module.extraMaps.set(map, eventMap(ring, bytes));
   const memory: Memory = { space: "ring", shared: false, writable: true };
   if (!ring) {
-    const place: MemVal = f.temporary("print", record.desc, record.size);
+    const place: MemVal = f.temporary("record", record.desc, record.size);
     f.b.zero(place.base, place.offset, record.size);
     store(f, place, val, node, true);
-    perfOutput(f, PRINT_MAP, place);
+    perfOutput(f, map, place);
     return;
   }
-  const pointer = helper(f, "ringbuf_reserve", [f.b.mapFd(PRINT_MAP), f.b.const(BigInt(record.size)), f.b.const(0n)], {
+  const pointer = helper(f, "ringbuf_reserve", [f.b.mapFd(map), f.b.const(BigInt(record.size)), f.b.const(0n)], {
     fresh: true,
   });
   const [there, join] = [f.b.newBlock(), f.b.newBlock()];
@@ -129,15 +144,25 @@ function send(f: Lowering, record: Layout<unknown>, val: Val, node: Expr): void 
   f.enter(join);
 }
 
-function printMap(ring: boolean): MapDefinition {
+function eventMap(ring: boolean, bytes: number): MapDefinition {
   return {
     kind: ring ? "ringbuf" : "perf_event_array",
     key: undefined,
     value: undefined,
-    maxEntries: ring ? RING_BYTES : 0,
+    maxEntries: ring ? bytes : 0,
     flags: 0,
     pinned: false,
     slots: [],
     linear: undefined,
   };
+}
+
+/** `exit(code?)`: asks the script to end; the program goes on. One page holds more than anyone reads. */
+export function lowerExit(f: Lowering, args: readonly Val[], call: Call | Expr): Val {
+  const node = call.type === "Call" ? call.args[0] ?? call : call;
+  const code = args[0] === undefined ? f.constant(0n) : toInt(f, args[0], node);
+  f.effect();
+  const map = { map: EXIT_MAP, bytes: f.module.facts.pageSize };
+  sendRecord(f, map, EXIT_RECORD, { k: "object", fields: new Map([["code", code]]) }, node);
+  return UNDEFINED;
 }

@@ -29,7 +29,9 @@ export function asString(f: Lowering, given: Val, node: Expr): TextVal | MemVal 
 
 /** Whether the buffer holds (`whole`) or starts with the text. */
 export function equalsText(f: Lowering, buffer: MemVal, { text }: TextVal, whole: boolean): BoolVal {
-  const bytes = encoder.encode(whole ? `${text}\0` : text);
+  const length = encoder.encode(text).length;
+  // A buffer that the text fills needs no NUL: names of the kernel may be that long, and so are single characters.
+  const bytes = encoder.encode(whole && length !== buffer.size ? `${text}\0` : text);
   if (bytes.length > buffer.size) return { k: "bool", ir: undefined, c: false };
   if (bytes.length === 0) return { k: "bool", ir: undefined, c: true };
   const differences: Value[] = [];
@@ -59,15 +61,4 @@ function equalsBuffer(f: Lowering, a: MemVal, b: MemVal): BoolVal {
 function allZero(f: Lowering, words: readonly Value[]): BoolVal {
   const all = words.reduce((sum, word) => f.b.or(sum, word));
   return { k: "bool", ir: f.b.compare("eq", all, f.b.const(0n)), c: undefined };
-}
-
-/** `text.startsWith("…")` and other methods of strings; undefined if there is no such method. */
-export function stringMethod(f: Lowering, receiver: Val, name: string, args: Val[], node: Expr): Val | undefined {
-  if (name !== "startsWith") return undefined;
-  const text = args[0];
-  if (text?.k !== "text") return f.wrong("a string literal", text ?? { k: "undefined" }, node);
-  const buffer = asString(f, receiver, node);
-  return buffer.k === "text"
-    ? { k: "bool", ir: undefined, c: buffer.text.startsWith(text.text) }
-    : equalsText(f, buffer, text, false);
 }

@@ -78,6 +78,8 @@ export interface FillVal {
   write: (address: Value, offset: number, size: number) => void;
   /** The helper leaves bytes behind the NUL as they are. */
   partial: boolean;
+  /** The bytes are words of 64 bits: they go into an array of `u64`. */
+  words?: true;
 }
 export interface ObjectVal {
   k: "object";

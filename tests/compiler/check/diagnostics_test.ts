@@ -60,6 +60,24 @@ const ROWS: readonly Row[] = [
   row("(ctx, $, more) => 0", "parameters", 1, "two parameters"),
   row("(ctx, { pid } = {}) => 0", "parameter-default", 17, "has no default"),
 
+  // Strings
+  row("(ctx, { comm }) => comm().trim()", "unknown-method", 27, "no method `trim`", "startsWith, endsWith"),
+  row("(ctx, { comm }) => comm().endWith('x') ? 1 : 0", "unknown-method", 27, "`endWith`", "did you mean `endsWith`?"),
+  row("(ctx, { comm }) => comm().endsWith(comm()) ? 1 : 0", "string-search", 36, "takes a string literal"),
+  row("(ctx, { comm }) => comm().includes(comm()) ? 1 : 0", "no-helper", 20, "not a literal", "Linux 6.17"),
+  row(`(ctx, { comm }) => comm().indexOf("${"x".repeat(33)}")`, "string-length", 35, "at most 32 bytes"),
+  row("(ctx, { comm }) => comm() < 'x' ? 1 : 0", "type", 20, "expected an integer, this is str(16)"),
+  row("(ctx, { comm }) => { const c = comm(); c[0] = 'x'; }", "read-only", 40, "cannot be written"),
+
+  // Builtins
+  row("(ctx, { register }) => register('ip')", "no-registers", 24, "does not see registers", "kprobe, uprobe"),
+  row("(ctx, { register }) => register('iq')", "unknown-field", 33, 'no register "iq"', "did you mean `ip`?", {
+    key: "kprobe:do_exit",
+  }),
+  row("(ctx, { signal }) => signal('SIGTRM')", "range", 29, 'no signal "SIGTRM"', "did you mean `SIGTERM`?"),
+  row("(ctx, { ipv4 }) => ipv4('10.0.0')", "range", 25, "no IPv4 address"),
+  row("(ctx, { kernelStack }) => { const s = kernelStack(ctx.arg0); }", "type", 51, "a constant from 0 to 255"),
+
   // Syntax outside of the subset
   row("(ctx) => { class A {} }", "unsupported", 12, "classes"),
   row("(ctx) => new Map()", "unsupported", 10, "`new`", "declare a map under `maps`"),

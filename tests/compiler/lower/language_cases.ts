@@ -475,6 +475,92 @@ export const CASES: readonly Case[] = [
     { globals: { a: str(16), b: str(24), c: str(16) } },
   ),
   c(
+    "strings: length in bytes",
+    (_ctx, $) => {
+      $.name = "bash";
+      $.full = "12345678";
+      return $.name.length * 1000 + $.full.length * 100 + "é".length * 10 + $.empty.length;
+    },
+    [],
+    4810n,
+    { globals: { name: str(16), full: str(9), empty: str(16) } },
+  ),
+  c(
+    "strings: endsWith and includes",
+    (_ctx, $) => {
+      $.path = "/usr/lib/x86_64-linux-gnu/libssl.so.3";
+      return ($.path.endsWith(".so.3") ? 1 : 0) + ($.path.endsWith(".so") ? 10 : 0) +
+        ($.path.includes("lib/x86_64-linux-gnu") ? 100 : 0) + ($.path.includes("libcrypto") ? 1000 : 0) +
+        ($.path.includes("") ? 10000 : 0) + ($.path.endsWith("") ? 100000 : 0) + ($.path.includes("/") ? 2 : 0);
+    },
+    [],
+    110103n,
+    { globals: { path: str(64) } },
+  ),
+  c(
+    "strings: indexOf and lastIndexOf",
+    (_ctx, $) => {
+      $.path = "/usr/lib/liba.so";
+      const i = $.path.lastIndexOf("/");
+      return i * 10000 + $.path.indexOf("/usr/lib/l") * 1000 + $.path.indexOf("lib") * 100 +
+        $.path.lastIndexOf("lib") * 10 + $.path.indexOf("x");
+    },
+    [],
+    80000n + 500n + 90n - 1n,
+    { globals: { path: str(32) } },
+  ),
+  c(
+    "strings: slice and substring",
+    (ctx, $) => {
+      $.path = "/usr/lib/liba.so";
+      $.base = $.path.slice($.path.lastIndexOf("/") + 1);
+      $.top = $.path.slice(1, 4);
+      $.end = $.path.slice(-3);
+      $.middle = $.path.substring(ctx.arg0, ctx.arg1);
+      $.none = $.path.slice(99);
+      return ($.base === "liba.so" ? 1 : 0) + ($.top === "usr" ? 10 : 0) + ($.end === ".so" ? 100 : 0) +
+        ($.middle === "lib" ? 1000 : 0) + ($.none === "" ? 10000 : 0);
+    },
+    [8n, 5n],
+    11111n,
+    { globals: { path: str(32), base: str(16), top: str(4), end: str(8), middle: str(16), none: str(8) } },
+  ),
+  c(
+    "strings: characters",
+    (ctx, $) => {
+      $.name = "a/b";
+      const second = $.name[ctx.arg0];
+      return ($.name[0] === "a" ? 1 : 0) + (second === "/" ? 10 : 0) + ($.name[2] === "/" ? 100 : 0) +
+        ($.name.charAt(2) === "b" ? 1000 : 0) + $.name.charCodeAt(ctx.arg0) * 10000 + ($.name[3] ? 5 : 0);
+    },
+    [1n],
+    471011n,
+    { globals: { name: str(8) } },
+  ),
+  c(
+    "strings: startsWith another string",
+    (_ctx, $) => {
+      $.name = "waggle-worker";
+      $.prefix = "waggle";
+      $.long = "waggle-worker-and-more";
+      return ($.name.startsWith($.prefix) ? 1 : 0) + ($.name.startsWith($.long) ? 10 : 0) +
+        ($.prefix.startsWith($.name) ? 100 : 0) + ($.name.startsWith($.none) ? 1000 : 0);
+    },
+    [],
+    1001n,
+    { globals: { name: str(16), prefix: str(16), long: str(32), none: str(8) } },
+  ),
+  c(
+    "strings: methods of literals",
+    () => {
+      const name = "libssl.so";
+      return (name.endsWith(".so") ? 1 : 0) + name.indexOf(".") * 10 + name.length * 100 +
+        (name.slice(0, 3) === "lib" ? 1000 : 0) + name.charCodeAt(0) * 10000;
+    },
+    [],
+    1081961n,
+  ),
+  c(
     "bytes are elements",
     (ctx, $) => {
       $.raw[3] = ctx.arg0;

@@ -1,6 +1,6 @@
 /** Contexts of every kind of hook: the verifier accepts what the compiler makes of their fields; packets run. */
 import { assertEquals } from "@std/assert";
-import { array, str, struct } from "../../../src/bytes/composites.ts";
+import { array, bytes, str, struct } from "../../../src/bytes/composites.ts";
 import { u16, u32, u64, u8 } from "../../../src/bytes/scalars.ts";
 import { map, type Script } from "../../compiler/support/compile.ts";
 import { Loaded } from "../../compiler/support/kernel.ts";
@@ -104,6 +104,14 @@ function udpPacket(): Uint8Array {
   return packet;
 }
 
+loads("perf_event", (_ctx, { m, register, userMode, kernelStack }) => {
+  if (userMode()) return;
+  m.set(register("ip"), { stack: kernelStack(1) });
+}, { maps: { m: map("hash", { key: u64, value: { stack: array(u64, 8) } }) } });
+loads("kprobe:do_unlinkat", (_ctx, { m, register, userMode, userStack }) => {
+  if (!userMode()) m.set(register("sp"), { stack: userStack() });
+}, { maps: { m: map("hash", { key: u64, value: { stack: array(u64, 8) } }) } });
+
 function runs(
   name: string,
   key: string,
@@ -179,3 +187,33 @@ runs("a loop over the packet with a checked index", "xdp", (_ctx, { packet, rang
   }
   return sum === 78 ? XDP_DROP : XDP_PASS;
 }, 1);
+
+if (kernelAtLeast("5.11")) {
+  runs("coarse time", "tc", (_ctx, { coarseNsecs, nsecs }) => nsecs() - coarseNsecs() < 100_000_000 ? 1 : 0, 1);
+}
+
+for (const key of ["xdp", "tc", "cgroup_skb:egress"]) {
+  if (key === "xdp" && !kernelAtLeast("5.18")) continue;
+  // The packet of cgroup programs begins at the IP header.
+  const skipped = key.startsWith("cgroup") ? 14 : 0;
+  kernelTest(`the bytes of a packet: ${key}`, {}, () => {
+    using loaded = new Loaded({
+      maps: { m: map("hash", { key: u32, value: { long: bytes(80), tail: bytes(8), none: bytes(4) } }) },
+      globals: { at: { layout: u32, initial: 60 - skipped, constant: false } },
+      programs: {
+        [key]: (_ctx: Any, { m, packet, at }: Any) => {
+          m.set(1, { long: packet.bytes(), tail: packet.bytes(at), none: packet.bytes(1000) });
+          return 1;
+        },
+      },
+    });
+    const packet = udpPacket();
+    packet.set([1, 2, 3, 4], 60);
+    loaded.run([], { data: packet });
+    const value = struct({ long: bytes(80), tail: bytes(8), none: bytes(4) });
+    const seen = loaded.lookup("m", u32, 1, value)!;
+    const long = new Uint8Array(80);
+    long.set(packet.subarray(skipped));
+    assertEquals(seen, { long, tail: new Uint8Array([1, 2, 3, 4, 0, 0, 0, 0]), none: new Uint8Array(4) });
+  });
+}
