@@ -35,6 +35,33 @@ kernelTest("print gives lines in order, formatted on the host", { needs: ["trace
   assertEquals(lines[5], "2 -3 raw_tp:sys_enter");
 });
 
+kernelTest("exit() ends the loops that listen to `exited`", { needs: ["tracefs"] }, async () => {
+  using tracer = w.bpf({
+    maps: { events: w.ringbuf({ n: w.u32 }) },
+    programs: {
+      "raw_tp:sys_enter"(ctx, { events, exit, u32 }) {
+        const n = u32(ctx.id);
+        if (n === 7) exit(42);
+        else events.emit({ n });
+      },
+    },
+  });
+  const run = (id: bigint) =>
+    tracer.programs["raw_tp:sys_enter"].program.testRun({ ctx: new Uint8Array(new BigUint64Array([0n, id]).buffer) });
+  const { exited } = tracer;
+  run(1n);
+  run(2n);
+  const seen: number[] = [];
+  for await (const { n } of tracer.maps.events.read({ signal: exited })) {
+    seen.push(n);
+    if (seen.length === 2) run(7n);
+  }
+  assertEquals(seen, [1, 2]);
+  assertEquals(exited.reason, 42);
+  using silent = w.bpf({ programs: { "raw_tp:sys_enter"() {} } });
+  assertThrows(() => silent.exited, TypeError, "no program calls it");
+});
+
 kernelTest("lines() says when no program prints", {}, () => {
   using tracer = w.bpf({ programs: { "raw_tp:sys_enter"() {} } });
   assertThrows(() => tracer.lines(), TypeError, "no program prints");
