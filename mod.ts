@@ -21,7 +21,7 @@ export { bool, enumeration, f32, f64, i16, i32, i64, i8, u16, u32, u64, u8 } fro
 // Kernel functions in TypeScript
 export { bpf, type BpfDefinition, type BpfOptions } from "./src/script/bpf.ts";
 export { compile, type CompiledScript, type CompileOptions } from "./src/script/compile.ts";
-export type { Ctx, KernelContext } from "./src/script/context.ts";
+export type { Ctx, KernelContext, StaticProbeArguments } from "./src/script/context.ts";
 export type { Builtins, Scope } from "./src/script/scope.ts";
 export type { KernelPointer, KernelStruct } from "./src/script/kernel_types.ts";
 export type { Tracer, TracerProgram } from "./src/script/tracer.ts";

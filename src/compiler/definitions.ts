@@ -179,12 +179,24 @@ export interface ProgramSource extends FunctionSource {
   readonly name: string;
 }
 
+/** An argument of a static probe (USDT). */
+export interface StaticArgument {
+  /** Bytes: 1, 2, 4 or 8. */
+  readonly size: number;
+  readonly signed: boolean;
+}
+
 /** What the compiler must know of the target, handed in so that it stays pure. Everything is asked for lazily. */
 export interface CompileFacts {
   readonly arch: "x86_64" | "aarch64";
   /** BTF of the kernel the types come from; undefined where there is none. */
   readonly kernelBtf: Btf | undefined;
   tracepoint(category: string, name: string): TracepointFormat | undefined;
+  /**
+   * The arguments of a static probe of a program or library, in order; undefined if the file or the probe cannot be
+   * read. Asked only where `portable` is false.
+   */
+  staticProbe?(path: string, provider: string, name: string): readonly StaticArgument[] | undefined;
   /**
    * True if left out. False where the object is loaded at once on the machine the facts are of: what only a CO-RE record would need may
    * then be left out, such as the kernel's types for a tracepoint whose format file says all.

@@ -41,6 +41,16 @@ export interface RegisterArguments {
   readonly sp: number;
 }
 
+/** Arguments of a static probe; how many it has is known when the script runs. */
+export interface StaticProbeArguments extends RegisterArguments {
+  readonly arg6: KernelPointer;
+  readonly arg7: KernelPointer;
+  readonly arg8: KernelPointer;
+  readonly arg9: KernelPointer;
+  readonly arg10: KernelPointer;
+  readonly arg11: KernelPointer;
+}
+
 /** The traced function's result. */
 export interface Returned<R = KernelPointer> {
   readonly ret: R;
@@ -117,7 +127,8 @@ type ContextOf<Kind, Target> = Kind extends "tracepoint" | "tp" ? Tracepoint<Tar
   : Kind extends "kprobe.session" ? Entry<Target> & RegisterArguments & Exit<Target>
   : Kind extends "ksyscall" ? SyscallEntry<Target>
   : Kind extends "kretsyscall" ? Returned<number>
-  : Kind extends "uprobe" | "uprobe.s" | "uprobe.multi" | "uprobe.multi.s" | "usdt" ? RegisterArguments
+  : Kind extends "uprobe" | "uprobe.s" | "uprobe.multi" | "uprobe.multi.s" ? RegisterArguments
+  : Kind extends "usdt" | "usdt.s" ? StaticProbeArguments
   : Kind extends "uretprobe" | "uretprobe.s" | "uretprobe.multi" | "uretprobe.multi.s" ? Returned<number>
   : Kind extends "lsm" | "lsm.s" | "lsm_cgroup" ? Lsm<Target>
   : Kind extends "iter" | "iter.s" ? Iterator<Target>

@@ -1,7 +1,7 @@
 /** What the compiler asks of the machine the script runs on. Every answer is found out when it is first asked for. */
 import type { TracepointField, TracepointFormat } from "../abi/tracepoint_format.ts";
 import type { Btf } from "../btf/btf.ts";
-import type { CompileFacts } from "../compiler/definitions.ts";
+import type { CompileFacts, StaticArgument } from "../compiler/definitions.ts";
 import { isGlob } from "../attach/glob.ts";
 import { matchingTracepoints } from "../attach/tracepoint.ts";
 import { NotFoundError } from "../errors.ts";
@@ -10,6 +10,7 @@ import { possibleCpus } from "../kernel/cpus.ts";
 import { type FeatureName, FEATURES, hasFeature } from "../kernel/features.ts";
 import { openTracefs, type Tracefs } from "../kernel/tracefs.ts";
 import { parseTracepointFormat } from "../kernel/tracepoint_format.ts";
+import { usdtTypes } from "../kernel/usdt_types.ts";
 import { kernelVersion } from "../kernel/version.ts";
 import { pageSize } from "../syscall/memory.ts";
 import { runtime } from "../syscall/runtime/mod.ts";
@@ -17,6 +18,7 @@ import { runtime } from "../syscall/runtime/mod.ts";
 /** Facts of this machine. Dispose them after compiling: a tracefs may be open. */
 export class MachineFacts implements CompileFacts, Disposable {
   readonly #formats = new Map<string, TracepointFormat | undefined>();
+  readonly #staticProbes = new Map<string, readonly StaticArgument[] | undefined>();
   #tracefs: Tracefs | undefined;
 
   readonly portable: boolean = false;
@@ -58,6 +60,12 @@ export class MachineFacts implements CompileFacts, Disposable {
     const key = `${category}:${name}`;
     if (!this.#formats.has(key)) this.#formats.set(key, this.#read(category, name));
     return this.#formats.get(key);
+  }
+
+  staticProbe(path: string, provider: string, name: string): readonly StaticArgument[] | undefined {
+    const key = `${path}:${provider}:${name}`;
+    if (!this.#staticProbes.has(key)) this.#staticProbes.set(key, usdtTypes(path, provider, name));
+    return this.#staticProbes.get(key);
   }
 
   #read(category: string, name: string): TracepointFormat | undefined {

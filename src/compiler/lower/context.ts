@@ -16,6 +16,7 @@ import { asLayout, descOfType } from "./btf_layout.ts";
 import { callRead, fieldMember, probeRead, readField } from "./kernel.ts";
 import type { Lowering } from "./lowering.ts";
 import { memVal } from "./memory.ts";
+import { usdtArgument, usdtArgumentCount } from "./usdt.ts";
 import type { CtxVal, FieldVal, Memory, Provenance, Val } from "./values.ts";
 
 const CTX_MEMORY: Memory = { space: "ctx", shared: false, writable: false };
@@ -307,13 +308,8 @@ function registerContext(f: Lowering, ir: Value): CtxVal {
   const register = (name: string): Value => f.b.load(8, ir, machine.regs[name]!, { invariant: true });
   const system = target.kind === "ksyscall" ? systemCall(f, ir, target.syscall) : undefined;
   const field = (property: string): Val | undefined => {
-    // Where the arguments of a USDT probe lie differs from one place in the code to the next.
-    if (def!.attach === "usdt" && /^arg\d+$/.test(property)) {
-      const node = { type: "Null", start: 0, end: 0 } as const;
-      f.fail("usdt-argument", "arguments of USDT probes cannot be read from TypeScript yet", node, [
-        "use a uprobe of the function, or a program in C",
-      ]);
-    }
+    const position = def!.attach === "usdt" ? /^arg(\d+)$/.exec(property)?.[1] : undefined;
+    if (position !== undefined) return staticArgument(f, ir, Number(position));
     if (property === "ret") return typedWord(f, register(machine.result), proto?.result, "kernel");
     if (property === "ip" || property === "sp" || property === "fp") return f.int(register(machine[property]));
     if (system !== undefined && !returns) return system.field(property);
@@ -323,14 +319,19 @@ function registerContext(f: Lowering, ir: Value): CtxVal {
     const type = proto?.args[index!]?.type;
     return typedWord(f, register(name), type, "kernel");
   };
+  const count = def!.attach === "usdt" ? usdtArgumentCount(f) : machine.args.length;
   const known = (): string[] => [
     ...(system?.known() ?? proto?.args.map((arg) => arg.name) ?? []),
-    ...machine.args.map((_, i) => `arg${i}`),
+    ...Array.from({ length: count }, (_, i) => `arg${i}`),
     "ret",
     "ip",
     "sp",
   ];
   return { k: "ctx", ir, field, known, what: `the ${def!.sec.replace("+", "")}` };
+}
+
+function staticArgument(f: Lowering, ir: Value, index: number): Val | undefined {
+  return index < usdtArgumentCount(f) ? usdtArgument(f, ir, index) : undefined;
 }
 
 /** A system call's function gets one argument: the registers of the caller. */
