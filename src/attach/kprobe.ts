@@ -40,7 +40,8 @@ export const ksyscall: Attacher<KsyscallOptions> = {
     let first: unknown;
     for (const symbol of symbols) {
       try {
-        return attachSite(prog, siteOf(symbol, 0, retprobe), options.cookie, "auto");
+        // What is near to these names would not help, and looking takes time.
+        return attachSite(prog, siteOf(symbol, 0, retprobe), options.cookie, "auto", () => []);
       } catch (error) {
         if (!(error instanceof NotFoundError)) throw error;
         first ??= error;

@@ -36,23 +36,26 @@ export function attachKprobeAt(
   return attachSite(prog, siteOf(symbol, 0, options.retprobe), options.cookie, "auto");
 }
 
-/** Attaches. Throws `NotFoundError`, `NotSupportedError` and `SyscallError`. */
+/**
+ * Attaches. Throws `NotFoundError`, with the nearest of the `known` names, `NotSupportedError` and `SyscallError`.
+ */
 export function attachSite(
   prog: AttachableProgram,
   site: KprobeSite,
   cookie: Cookie | undefined,
   mode: ProbeMode,
+  known: () => string[] = kernelFunctions,
 ): Link {
   const unit = mode === "legacy" ? undefined : readPmu("kprobe");
   if (unit !== undefined) {
-    return attachPerfEvents(prog, [openUnit(prog, unit, site)], { what: site.what, cookie, mode });
+    return attachPerfEvents(prog, [openUnit(prog, unit, site, known)], { what: site.what, cookie, mode });
   }
   if (mode !== "auto" && mode !== "legacy") throw new NotSupportedError("a kprobe as perf event", { since: "4.17" });
-  const [event, undo] = openLegacy(prog, site);
+  const [event, undo] = openLegacy(prog, site, known);
   return attachPerfEvents(prog, [event], { what: site.what, cookie, mode, undo });
 }
 
-function openUnit(prog: AttachableProgram, unit: Pmu, site: KprobeSite): Fd {
+function openUnit(prog: AttachableProgram, unit: Pmu, site: KprobeSite, known: () => string[]): Fd {
   const result = tryPerfEventOpen({
     type: unit.type,
     config: site.retprobe ? 1 << unit.retprobeBit : 0,
@@ -60,10 +63,14 @@ function openUnit(prog: AttachableProgram, unit: Pmu, site: KprobeSite): Fd {
     probe_offset: site.offset,
   }, { pid: -1, cpu: 0 });
   if (result >= 0) return new Fd(result);
-  return refused(prog, site, -result, "perf_event_open");
+  return refused(prog, site, -result, "perf_event_open", known);
 }
 
-function openLegacy(prog: AttachableProgram, site: KprobeSite): [event: Fd, undo: () => void] {
+function openLegacy(
+  prog: AttachableProgram,
+  site: KprobeSite,
+  known: () => string[],
+): [event: Fd, undo: () => void] {
   using tracefs = openTracefs();
   if (!exists(`${tracefs.root}/kprobe_events`)) {
     throw new NotSupportedError("kprobes", {
@@ -78,7 +85,7 @@ function openLegacy(prog: AttachableProgram, site: KprobeSite): [event: Fd, undo
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === 0) throw error;
-    return refused(prog, site, errno, "write(kprobe_events)");
+    return refused(prog, site, errno, "write(kprobe_events)", known);
   }
   try {
     const event = perfEventOpen({ type: PERF_TYPE_TRACEPOINT, config: id }, { pid: -1, cpu: 0 }, site.what);
@@ -102,9 +109,15 @@ const HINTS: Readonly<Record<number, string>> = {
   [EOPNOTSUPP]: "the kernel does not let this function be probed",
 };
 
-function refused(prog: AttachableProgram, site: KprobeSite, errno: number, call: string): never {
+function refused(
+  prog: AttachableProgram,
+  site: KprobeSite,
+  errno: number,
+  call: string,
+  known: () => string[],
+): never {
   // Before 6.7 the kernel says EINVAL of a name that does not exist when it comes through tracefs.
-  if (errno === ENOENT) throw new NotFoundError("kernel function", site.symbol, kernelFunctions());
+  if (errno === ENOENT) throw new NotFoundError("kernel function", site.symbol, known());
   const hint = errno === EPERM || errno === EACCES ? undefined : HINTS[errno];
   throw syscallError(errno, call, `Cannot ${attachAction(prog, site.what)}`, hint);
 }
