@@ -1,26 +1,19 @@
 /** Every hook of a cgroup: a task in the cgroup does what the hook is about, and the program runs. */
 import { assert, assertEquals } from "@std/assert";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmdirSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { attachProgram } from "../../../src/attach/registry.ts";
 import { kernelTest, type Need } from "../../support/harness.ts";
 import { CountingProgram, kernelTypeId } from "./programs.ts";
 
-/** A cgroup of its own below the mounted hierarchy. */
-class Cgroup implements Disposable {
-  readonly path: string;
-
-  constructor() {
-    const mounted = /^\S+ (\S+) cgroup2 /m.exec(readFileSync("/proc/mounts", "utf8"))![1]!;
-    this.path = `${mounted}/waggle-hooks-${process.pid}`;
-    mkdirSync(this.path);
-  }
-
-  /** Runs Python inside, with sockets of both IP versions and of Unix at hand; returns its exit status. */
-  run(code: string): number | null {
-    const prelude = `import os, socket as s
-open("${this.path}/cgroup.procs", "w").write(str(os.getpid()))
+/**
+ * A Python process in a network namespace of its own, which runs what is written to a pipe in a child of its own and
+ * answers with the exit status. In guests Python takes seconds to start, so all tests of this file share one; it ends
+ * with this process, or when nothing has been asked of it for two minutes.
+ */
+const SERVER = `import os, select, socket as s, subprocess, sys, traceback
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 T, U, X = s.SOCK_STREAM, s.SOCK_DGRAM, s.AF_UNIX
 def server(family, kind, address):
   it = s.socket(family, kind); it.bind(address)
@@ -34,11 +27,75 @@ def datagram(family, host):
   here.sendto(b"x", there.getsockname()[:2]); there.recvfrom(1)
 def unix(kind):
   return server(X, kind, "\\0waggle%d" % os.getpid())
+folder, parent = sys.argv[1], int(sys.argv[2])
+asks = os.open(folder + "/ask", os.O_RDWR)
+open(folder + "/ready", "w").close()
+idle = 0
+while idle < 120 and os.path.exists("/proc/%d" % parent):
+  if not select.select([asks], [], [], 1)[0]:
+    idle += 1
+    continue
+  idle = 0
+  code = b""
+  while not code.endswith(b"\\0"): code += os.read(asks, 4096)
+  group, code = code[:-1].decode().split("\\n", 1)
+  child = os.fork()
+  if child == 0:
+    try:
+      s.setdefaulttimeout(20)
+      open(group + "/cgroup.procs", "w").write(str(os.getpid()))
+      exec(code)
+      os._exit(0)
+    except BaseException:
+      open(folder + "/error", "w").write(traceback.format_exc())
+      os._exit(1)
+  status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+  with open(folder + "/answer.new", "w") as answer: answer.write(str(status))
+  os.rename(folder + "/answer.new", folder + "/answer")
 `;
-    const { status, stderr } = spawnSync("unshare", ["-n", "python3", "-c", `${NETWORK}${prelude}${code}`], {
-      encoding: "utf8",
-    });
-    if (status !== 0) console.error(stderr);
+
+let folder: string | undefined;
+
+/** Waits until Python has made a file. */
+function awaitFile(path: string): void {
+  for (let waited = 0; !existsSync(path); waited += 10) {
+    if (waited > 120_000) throw new Error(`no ${path}: ${readFileSync(`${folder}/log`, "utf8")}`);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+  }
+}
+
+function pythonFolder(): string {
+  if (folder !== undefined) return folder;
+  const made = mkdtempSync("/tmp/waggle-cgroup-");
+  assertEquals(spawnSync("mkfifo", [`${made}/ask`]).status, 0);
+  const command = `unshare -n python3 -c "$1" "$2" "$3" </dev/null >"$2/log" 2>&1 &`;
+  spawnSync("sh", ["-c", command, "sh", SERVER, made, String(process.pid)], { stdio: "ignore" });
+  process.on("exit", () => rmSync(made, { recursive: true, force: true }));
+  folder = made;
+  awaitFile(`${made}/ready`);
+  return made;
+}
+
+/** A cgroup of its own below the mounted hierarchy. */
+class Cgroup implements Disposable {
+  readonly path: string;
+
+  constructor() {
+    const mounted = /^\S+ (\S+) cgroup2 /m.exec(readFileSync("/proc/mounts", "utf8"))![1]!;
+    this.path = `${mounted}/waggle-hooks-${process.pid}`;
+    mkdirSync(this.path);
+  }
+
+  /** Runs Python inside, with sockets of both IP versions and of Unix at hand; returns its exit status. */
+  run(code: string): number {
+    const python = pythonFolder();
+    const answer = `${python}/answer`;
+    // Opened for reading too, so that nothing blocks if Python has died.
+    writeFileSync(`${python}/ask`, `${this.path}\n${code}\0`, { flag: "r+" });
+    awaitFile(answer);
+    const status = Number(readFileSync(answer, "utf8"));
+    rmSync(answer);
+    if (status === 1) console.error(readFileSync(`${python}/error`, "utf8"));
     return status;
   }
 
@@ -47,7 +104,6 @@ def unix(kind):
   }
 }
 
-const NETWORK = 'import subprocess; subprocess.run(["ip", "link", "set", "lo", "up"], check=True)\n';
 const V4 = 's.AF_INET, "127.0.0.1"';
 const V6 = 's.AF_INET6, "::1"';
 
