@@ -8,7 +8,7 @@ import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
 import process from "node:process";
 import { breakpointsWork } from "./breakpoints.ts";
-import { canAttachFentry, canLoadSocketFilter } from "./raw_bpf.ts";
+import { canAttachFentry, canIterateMaps, canLoadSocketFilter } from "./raw_bpf.ts";
 
 interface Guard {
   /** Whether the machine has it. */
@@ -62,6 +62,11 @@ const GUARDS = {
     probe: trampolines,
     reason: "needs a kernel where BPF trampolines attach (BTF and CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS)",
     since: "5.5",
+  },
+  mapiter: {
+    probe: canIterateMaps,
+    reason: "needs a kernel that takes iterators over the elements of a map (some hosts forbid them)",
+    since: "5.9",
   },
   lsm: {
     probe: () => readText("/sys/kernel/security/lsm").trim().split(",").includes("bpf") && trampolines(),

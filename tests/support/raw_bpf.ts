@@ -17,6 +17,7 @@ const BPF_RAW_TRACEPOINT_OPEN = 17;
 const BPF_PROG_TYPE_SOCKET_FILTER = 1;
 const BPF_PROG_TYPE_TRACING = 26;
 const BPF_TRACE_FENTRY = 24;
+const BPF_TRACE_ITER = 28;
 const BTF_KIND_FUNC = 12;
 
 interface BunFfi {
@@ -148,6 +149,14 @@ export function canAttachFentry(): boolean {
   if (link >= 0) close(link);
   close(prog);
   return link >= 0;
+}
+
+/** Whether an iterator over the elements of a map can be loaded. */
+export function canIterateMaps(): boolean {
+  const id = btfFunctionId("bpf_iter_bpf_map_elem");
+  const prog = id === 0 ? -1 : loadReturnZero(BPF_PROG_TYPE_TRACING, BPF_TRACE_ITER, id);
+  if (prog >= 0) close(prog);
+  return prog >= 0;
 }
 
 /** The id of a FUNC in the kernel's BTF, or 0. */

@@ -241,7 +241,7 @@ kernelTest(
   },
 );
 
-kernelTest("`linkDetails()` describes an iterator over a map", { needs: ["btf", "kernel:5.10"] }, () => {
+kernelTest("`linkDetails()` describes an iterator over a map", { needs: ["btf", "mapiter", "kernel:5.10"] }, () => {
   using map = createMap({ type: "hash", key: 4, value: 8, maxEntries: 4, name: "walked" });
   using prog = new CountingProgram("iter/bpf_map_elem", { attachBtfId: kernelTypeId("bpf_iter_bpf_map_elem", "FUNC") });
   using link = attachProgram(prog, { mapFd: map.fd });

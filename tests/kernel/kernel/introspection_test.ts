@@ -20,7 +20,7 @@ import { mapFreeze } from "../../../src/syscall/bpf_map.ts";
 import { btfLoad, progLoad } from "../../../src/syscall/bpf_prog.ts";
 import { addInt } from "../../../src/kernel/probe_parts.ts";
 import { createMap } from "../../../src/maps/create.ts";
-import { kernelTest } from "../../support/harness.ts";
+import { kernelTest, type Need } from "../../support/harness.ts";
 import { CountingProgram } from "../attach/programs.ts";
 import { bpftoolJson, bpftoolOutput, loadTestObject } from "./objects.ts";
 
@@ -186,9 +186,8 @@ function normalize(text: string): string[] {
 }
 
 for (const name of ["subprograms", "maps_basic", "globals", "callbacks", "tail_calls", "attach_iter", "kfuncs"]) {
-  const needs = name === "kfuncs"
-    ? (["tool:bpftool", "btf", "kernel:6.2"] as const)
-    : (["tool:bpftool", "btf", "kernel:5.18"] as const);
+  const needs: Need[] = ["tool:bpftool", "btf", name === "kfuncs" ? "kernel:6.2" : "kernel:5.18"];
+  if (name === "attach_iter") needs.push("mapiter");
   kernelTest(`\`dumpProgram()\` shows the code of ${name} as bpftool does`, { needs }, () => {
     using object = loadTestObject(name);
     for (const program of object.programs.values()) {
