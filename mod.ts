@@ -54,6 +54,7 @@ export type * from "./src/kernel/link_types.ts";
 export { listMaps, type MapDetails, mapDetails } from "./src/kernel/map_details.ts";
 export { listNetPrograms, type NetProgram } from "./src/kernel/net_programs.ts";
 export type { ObjectRef } from "./src/kernel/object_ref.ts";
+export type { XdpComponent, XdpVerdict } from "./src/kernel/xdp_dispatcher.ts";
 export { listPrograms, type OffloadDevice, type ProgramDetails, programDetails } from "./src/kernel/program_details.ts";
 export {
   dumpProgram,

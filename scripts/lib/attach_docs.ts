@@ -38,6 +38,20 @@ const KINDS: Readonly<Record<AttachableKind, readonly [title: string, options: s
   struct_ops: ["Kernel interfaces: struct_ops", "NoOptions"],
 };
 
+/** What the tables cannot say. */
+const NOTES: Partial<Record<AttachableKind, string>> = {
+  usdt:
+    `In TypeScript a program reads the arguments as \`ctx.arg0\` to \`ctx.arg11\`. Where the key names the file, their sizes and
+signs are those of its notes; else they are unsigned 64-bit numbers. Kernels before 5.15 need option \`pid\` for that. The
+forms of arguments: constants, registers, memory at a register and an offset, and with an index register, of x86-64 and
+arm64.`,
+  xdp:
+    `With \`mechanism: "dispatcher"\` a device runs several programs, in the order of \`runPriority\`. The one that is attached is a
+dispatcher as libxdp makes it; its programs are pinned below \`/sys/fs/bpf/xdp\` (\`LIBXDP_BPFFS\` names another bpf file
+system). \`waggle net\` and \`xdp-loader status\` list them, whoever attached them, and each tool adds and removes its own.
+Kernels without BPF trampolines, as some are built, cannot.`,
+};
+
 interface Option {
   readonly name: string;
   readonly type: string;
@@ -105,7 +119,7 @@ export function attachPage(): string {
       ["Option", "Type", "What"],
       options.map(({ name, type, doc }) => [`\`${name}\``, `\`${escaped(type)}\``, escaped(doc)]),
     );
-    return `## ${KINDS[kind][0]}\n\n${names}\n\n${list}`;
+    return [`## ${KINDS[kind][0]}`, names, list, ...(NOTES[kind] === undefined ? [] : [NOTES[kind]])].join("\n\n");
   });
   return `# Hooks
 
@@ -121,10 +135,11 @@ ${sections.join("\n\n")}
 
 ## What the kernel keeps
 
-A BPF link ends with the process, unless it is pinned. Filters and XDP programs that were attached by netlink, routes,
-programs that were attached by BPF_PROG_ATTACH and probes in tracefs stay in the kernel; waggle takes them back when the
-link is disposed, and when SIGINT or SIGTERM ends the process. Only SIGKILL leaves them behind. On Deno a handler of
-\`Deno.addSignalListener\` cannot be seen: a script that handles signals does it by \`interrupted()\` or \`process.on\`.
+A BPF link ends with the process, unless it is pinned. Filters and XDP programs that were attached by netlink, programs of
+an XDP dispatcher and their pins, routes, programs that were attached by BPF_PROG_ATTACH and probes in tracefs stay in the
+kernel; waggle takes them back when the link is disposed, and when SIGINT or SIGTERM ends the process. Only SIGKILL leaves
+them behind. On Deno a handler of \`Deno.addSignalListener\` cannot be seen: a script that handles signals does it by
+\`interrupted()\` or \`process.on\`.
 `;
 }
 

@@ -2,6 +2,7 @@
  * What attaching takes: a program as `load` gives it, the parsed target of its section name, and options. Types only.
  * Every hook's options are plain objects; what the section name already says may be left out of them.
  */
+import type { XdpVerdict } from "../kernel/xdp_dispatcher.ts";
 import type { Btf } from "../btf/btf.ts";
 import type { SectionTarget } from "../object/section_name.ts";
 import type { SectionDef } from "../object/sections.ts";
@@ -38,6 +39,11 @@ export interface AttachableProgram {
   readonly target: string;
   /** BTF id of what it attaches to, for fentry and kin; 0 otherwise. */
   readonly attachBtfId: number;
+  /**
+   * Loads the same program once more, to replace a function of another one, which is given by a descriptor and the
+   * function's BTF id. Undefined for programs that were loaded alone.
+   */
+  loadAsExtension?(target: { readonly fd: number; readonly btfId: number }): Fd;
   /** Undefined for programs that were loaded alone. */
   readonly object?: ProgramObject | undefined;
 }
@@ -266,10 +272,17 @@ export interface XdpOptions {
   device?: string | number;
   /** `auto` takes the driver's own hook if it has one. */
   mode?: "auto" | "driver" | "generic" | "hardware";
-  /** `link` (5.9), or `netlink`; `auto` takes the newest that works. */
-  mechanism?: "auto" | "link" | "netlink";
+  /**
+   * `link` (5.9), or `netlink`; `auto` takes the newest that works. `dispatcher` (5.10): next to other programs of the
+   * device, as libxdp has it: xdp-loader and others see it, and it sees theirs.
+   */
+  mechanism?: "auto" | "link" | "netlink" | "dispatcher";
   /** Netlink only: take the place of a program that is there. */
   replace?: boolean;
+  /** Dispatcher only: order, lowest first; what the object says in `.xdp_run_config`, else 50. */
+  runPriority?: number;
+  /** Dispatcher only: verdicts after which the next program runs; what the object says, else `["pass"]`. */
+  chainCallActions?: readonly XdpVerdict[];
 }
 
 /** tc, classifier, tc/ingress, tcx/egress, … */

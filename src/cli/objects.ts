@@ -185,7 +185,15 @@ export const net: Command = {
   options: COMMON,
   run(args) {
     const { options } = parseOptions(COMMON, args.filter((arg, i) => i > 0 || arg !== "list"));
-    return printList(options.json, listNetPrograms(), ["hook", "device", "place", "programId", "linkId", "filter"]);
+    return printList(options.json, listNetPrograms(), [
+      "hook",
+      "device",
+      "place",
+      "programId",
+      "linkId",
+      "filter",
+      "dispatched",
+    ]);
   },
 };
 

@@ -118,15 +118,26 @@ function place(functions: readonly Compiled[]): Map<string, { section: string; o
 }
 
 /** `int name(void *ctx, …)`. */
-function addFunction({ builder, layouts }: ObjectTypes, { name, params, program }: Compiled): number {
+function addFunction(types: ObjectTypes, { name, params, program }: Compiled): number {
+  const { builder, layouts } = types;
   const word = layouts.int(8, false);
+  const context = layouts.pointer(program === undefined ? 0 : contextType(types, program));
   const list = Array.from(
     { length: params },
-    (_, i) => i === 0 ? { name: "ctx", type: layouts.pointer(0) } : { name: `a${i}`, type: word },
+    (_, i) => i === 0 ? { name: "ctx", type: context } : { name: `a${i}`, type: word },
   );
   const result = program === undefined ? word : layouts.int(4, true);
   const proto = builder.add({ kind: "FUNC_PROTO", name: "", type: result, params: list });
   return builder.add({ kind: "FUNC", name, type: proto, linkage: program === undefined ? "static" : "global" });
+}
+
+/** An XDP program can take the place of a function of another one; for that the kernel compares the names of contexts. */
+function contextType({ layouts }: ObjectTypes, program: ProgramSource): number {
+  if (matchSection(program.section)?.def.ctx !== "xdp_md") return 0;
+  const names = ["data", "data_end", "data_meta", "ingress_ifindex", "rx_queue_index", "egress_ifindex"];
+  const word = layouts.int(4, false);
+  const members = names.map((name, i) => ({ name, type: word, bitOffset: i * 32, bitSize: 0 }));
+  return layouts.add({ kind: "STRUCT", name: "xdp_md", size: 24, members, kflag: false });
 }
 
 /** Kernel functions and variables, declared as clang declares `extern … __ksym`. */

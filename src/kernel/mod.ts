@@ -16,6 +16,7 @@ export type * from "./link_types.ts";
 export { listMaps, type MapDetails, mapDetails } from "./map_details.ts";
 export { listNetPrograms, type NetProgram } from "./net_programs.ts";
 export type { ObjectRef } from "./object_ref.ts";
+export type { XdpComponent, XdpVerdict } from "./xdp_dispatcher.ts";
 export { listPrograms, type OffloadDevice, type ProgramDetails, programDetails } from "./program_details.ts";
 export {
   dumpProgram,

@@ -39,6 +39,7 @@ import {
   NetlinkMessage,
   netlinkString,
 } from "../syscall/netlink.ts";
+import { dispatchedPrograms, type XdpComponent } from "./xdp_dispatcher.ts";
 import { listLinks } from "./link_details.ts";
 
 /** A program on the network. */
@@ -56,6 +57,8 @@ export interface NetProgram {
   readonly place: string;
   /** The link that holds it, if the kernel tells. */
   readonly linkId: number | undefined;
+  /** xdp: the programs that this one, a dispatcher of libxdp's kind, calls. */
+  readonly dispatched?: readonly XdpComponent[];
   /** tc: the filter's name, priority, handle, and whether its result is the verdict. */
   readonly filter?: {
     readonly name: string;
@@ -86,14 +89,33 @@ const XDP_MODES = [
 ] as const;
 
 function xdpPrograms(device: NetDevice): NetProgram[] {
+  return attachedXdp(device).map(({ programId, mode }) => {
+    const dispatched = dispatchedPrograms(device.index, programId);
+    return { ...onDevice(device, "xdp", mode), programId, ...(dispatched !== undefined && { dispatched }) };
+  });
+}
+
+/** An XDP program and the mode it is attached in. */
+interface AttachedXdp {
+  readonly programId: number;
+  readonly mode: (typeof XDP_MODES)[number][1];
+}
+
+function attachedXdp(device: NetDevice): AttachedXdp[] {
   const nest = device.attributes.get(IFLA_XDP);
   if (nest === undefined) return [];
   const attributes = netlinkAttributes(nest);
   const attached = attributes.get(IFLA_XDP_ATTACHED)?.[0] ?? 0;
-  return XDP_MODES.flatMap(([number, place, attribute]) => {
+  return XDP_MODES.flatMap(([number, mode, attribute]) => {
     const value = attributes.get(attribute) ?? (attached === number ? attributes.get(IFLA_XDP_PROG_ID) : undefined);
-    return value === undefined ? [] : [{ ...onDevice(device, "xdp", place), programId: u32(value) }];
+    return value === undefined ? [] : [{ programId: u32(value), mode }];
   });
+}
+
+/** The XDP program of a device; undefined if there is none, or no such device in the current namespace. */
+export function xdpOf(ifindex: number): AttachedXdp | undefined {
+  const device = netDevices().find(({ index }) => index === ifindex);
+  return device === undefined ? undefined : attachedXdp(device)[0];
 }
 
 function onDevice<H extends NetProgram["hook"]>(

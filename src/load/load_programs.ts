@@ -83,7 +83,7 @@ export function loadProgram(program: ProgramSpec, code: RelocatedProgram, contex
     expectedAttachType: attr.expected_attach_type ?? 0,
     target,
     log,
-    insns: code.insns,
+    attr,
     object: context.object,
   });
 }

@@ -1,11 +1,13 @@
 /** A loaded program: its descriptor, what it is, and what the verifier said. Attaching takes it as it is. */
+import { BPF_PROG_TYPE_EXT } from "../abi/bpf.gen.ts";
+import { BPF_F_XDP_HAS_FRAGS } from "../abi/defines.ts";
 import type { Btf } from "../btf/btf.ts";
 import type { AttachTarget } from "./attach_target.ts";
 import type { LoadedMap } from "./map.ts";
 import type { ProgramSpec } from "../object/spec.ts";
 import type { SectionDef } from "../object/sections.ts";
-import { type ProgInfo, progInfo } from "../syscall/bpf_object.ts";
-import type { TestRunInput, TestRunResult } from "../syscall/bpf_prog.ts";
+import { fdById, type ProgInfo, progInfo } from "../syscall/bpf_object.ts";
+import { progLoad, type ProgLoadAttr, type TestRunInput, type TestRunResult } from "../syscall/bpf_prog.ts";
 import { pinObject, type PinOptions, unpinObject } from "../syscall/bpffs.ts";
 import type { Fd } from "../syscall/fd.ts";
 import { runProgram } from "./test_run.ts";
@@ -18,7 +20,8 @@ export interface LoadedProgramInit {
   expectedAttachType: number;
   target: AttachTarget;
   log: string;
-  insns: Uint8Array;
+  /** As it was loaded. */
+  attr: ProgLoadAttr;
   object: ProgramObject;
 }
 
@@ -41,6 +44,7 @@ export class LoadedProgram implements Disposable {
   readonly verifierLog: string;
   /** The instructions as they were handed to the kernel, subprograms included. */
   readonly insns: Uint8Array;
+  readonly #attr: ProgLoadAttr;
   /** Maps and types of the object it is part of. */
   readonly object: ProgramObject;
   readonly #fd: Fd;
@@ -53,7 +57,8 @@ export class LoadedProgram implements Disposable {
     this.expectedAttachType = init.expectedAttachType;
     this.attachBtfId = init.target.attachBtfId;
     this.verifierLog = init.log;
-    this.insns = init.insns;
+    this.insns = init.attr.insns;
+    this.#attr = init.attr;
     this.object = init.object;
     this.#fd = init.fd;
   }
@@ -106,6 +111,24 @@ export class LoadedProgram implements Disposable {
   /** Runs the program on given data and context, once or often: BPF_PROG_TEST_RUN. Not every type can. */
   testRun(input: TestRunInput = {}): TestRunResult {
     return runProgram(this, input);
+  }
+
+  /**
+   * Loads the same program once more, to take the place of a function of another program (BPF_PROG_TYPE_EXT, Linux 5.6):
+   * the function with BTF id `btfId` of program `fd`. Throws `SyscallError`.
+   */
+  loadAsExtension(target: { readonly fd: number; readonly btfId: number }): Fd {
+    const { btf_id } = progInfo(this.fd);
+    using btf = btf_id === 0 ? undefined : fdById("btf", btf_id);
+    return progLoad({
+      ...this.#attr,
+      prog_type: BPF_PROG_TYPE_EXT,
+      expected_attach_type: 0,
+      prog_flags: (this.#attr.prog_flags ?? 0) & ~BPF_F_XDP_HAS_FRAGS,
+      attach_prog_fd: target.fd,
+      attach_btf_id: target.btfId,
+      ...(btf !== undefined && { prog_btf_fd: btf.number }),
+    });
   }
 
   /** Gives the program a name in a bpf file system, where it outlives the process. */

@@ -8,6 +8,7 @@ import type { SectionDef } from "../object/sections.ts";
 import type { ProgInfo } from "../syscall/bpf_object.ts";
 import type { TestRunInput, TestRunResult } from "../syscall/bpf_prog.ts";
 import type { PinOptions } from "../syscall/bpffs.ts";
+import type { Fd } from "../syscall/fd.ts";
 
 /**
  * A program in the kernel, ready to attach.
@@ -73,6 +74,11 @@ export class Program implements AttachableProgram {
   /** Maps and types of the object, which static probes need. */
   get object(): LoadedProgram["object"] {
     return this.loaded.object;
+  }
+
+  /** Loads the same program once more, to take the place of a function of another one. */
+  loadAsExtension(target: { readonly fd: number; readonly btfId: number }): Fd {
+    return this.loaded.loadAsExtension(target);
   }
 
   /** What the verifier wrote, if the option `logLevel` asked for it. */
