@@ -166,9 +166,11 @@ export class CompileError extends WaggleError {
 /** The names nearest to `wanted` (at most three), by edit distance, then those it begins with; empty if none is near. */
 export function nearestNames(wanted: string, known: Iterable<string>): string[] {
   const limit = Math.max(1, Math.floor(wanted.length / 3));
+  const distanceTo = editDistance(wanted, limit);
+  const lower = wanted.toLowerCase();
   const ranked: { name: string; distance: number }[] = [];
   for (const name of known) {
-    const distance = name.toLowerCase() === wanted.toLowerCase() ? 0 : editDistance(wanted, name, limit);
+    const distance = name.length === lower.length && name.toLowerCase() === lower ? 0 : distanceTo(name);
     if (distance <= limit) ranked.push({ name, distance });
     else if (isStart(name, wanted) || isStart(wanted, name)) ranked.push({ name, distance: limit + 1 });
   }
@@ -181,18 +183,40 @@ function isStart(start: string, whole: string): boolean {
   return start.length >= 3 && start.length * 2 >= whole.length && whole.startsWith(start);
 }
 
-/** Levenshtein distance, cut off above `limit` so that 100 000 symbols stay cheap. */
-function editDistance(a: string, b: string, limit: number): number {
-  if (Math.abs(a.length - b.length) > limit) return limit + 1;
-  let previous = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const substitute = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      row.push(Math.min(substitute, previous[j]! + 1, row[j - 1]! + 1));
+/**
+ * Levenshtein distance from `a`, cut off above `limit`. There are 100 000 symbols to look through: only what can stay
+ * below the limit is computed, in two rows that are made once.
+ */
+function editDistance(a: string, limit: number): (b: string) => number {
+  let [previous, row] = [new Uint16Array(a.length + 1), new Uint16Array(a.length + 1)];
+  const letters = new Int16Array(128);
+  for (let i = 0; i < a.length; i++) letters[a.charCodeAt(i) & 127]!++;
+  /** Letters of `b` that `a` has not, or not so often: each of them costs a step, so most names need no rows. */
+  const foreign = (b: string): number => {
+    let count = 0;
+    for (let i = 0; i < b.length; i++) if (--letters[b.charCodeAt(i) & 127]! < 0) count++;
+    for (let i = 0; i < b.length; i++) letters[b.charCodeAt(i) & 127]!++;
+    return count;
+  };
+  return (b) => {
+    if (Math.abs(b.length - a.length) > limit || foreign(b) > limit) return limit + 1;
+    for (let j = 0; j <= a.length; j++) previous[j] = j;
+    for (let i = 1; i <= b.length; i++) {
+      const code = b.charCodeAt(i - 1);
+      // Cells further from the diagonal than the limit are above it.
+      const [from, to] = [Math.max(1, i - limit), Math.min(a.length, i + limit)];
+      row[from - 1] = from === 1 ? i : limit + 1;
+      let least = row[from - 1]!;
+      for (let j = from; j <= to; j++) {
+        const substitute = previous[j - 1]! + (a.charCodeAt(j - 1) === code ? 0 : 1);
+        const above = j === i + limit ? limit + 1 : previous[j]! + 1;
+        const cell = Math.min(substitute, above, row[j - 1]! + 1);
+        row[j] = cell;
+        if (cell < least) least = cell;
+      }
+      if (least > limit) return limit + 1;
+      [previous, row] = [row, previous];
     }
-    if (Math.min(...row) > limit) return limit + 1;
-    previous = row;
-  }
-  return previous[b.length]!;
+    return previous[a.length]!;
+  };
 }
