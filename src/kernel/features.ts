@@ -1,7 +1,8 @@
 /**
- * THE probe table: what a kernel may lack, and how to find out. `since` is documentation; distributions backport, so
- * only the kernel's answer counts. An answer is yes, no, or unknown (the process may not ask); conclusive ones are kept
- * for the life of the process. To add a feature, add a row: `docs/support.md` and the skip reasons of tests follow.
+ * THE probe table: what a kernel may lack, and how to find out. A kernel since `since` has the feature unless a condition
+ * is left out of it; of an older one, to which distributions may have ported it, only its own answer counts. An answer is
+ * yes, no, or unknown (the process may not ask); conclusive ones are kept for the life of the process. To add a feature,
+ * add a row: `docs/support.md` and the skip reasons of tests follow.
  */
 import {
   BPF_CGROUP_INET_SOCK_CREATE,
@@ -34,6 +35,7 @@ import {
   tryProgram,
   type Verdict,
 } from "./probe_parts.ts";
+import { kernelIsSince } from "./version.ts";
 
 /** One row. */
 export interface FeatureDef {
@@ -42,6 +44,8 @@ export interface FeatureDef {
   readonly since: string;
   /** What it is, and why the probe proves it. */
   readonly doc: string;
+  /** What it takes beside the version; the version says nothing then. */
+  readonly condition?: string;
   readonly probe: () => Verdict;
 }
 
@@ -65,6 +69,7 @@ export const FEATURES = [
     name: "syscall_wrapper",
     since: "4.17",
     doc: "System calls as __x64_sys_*, taking pt_regs. The symbols are there or not.",
+    condition: "CONFIG_ARCH_HAS_SYSCALL_WRAPPER",
     probe: probeSyscallWrapper,
   },
   { name: "btf", since: "4.18", doc: "BPF_BTF_LOAD: loads one int.", probe: (): Verdict => tryBtf(addInt) },
@@ -154,12 +159,14 @@ export const FEATURES = [
     name: "perf_link",
     since: "5.15",
     doc: "Links of perf events. A bad event answers EBADF; older kernels do not know the attach type (EINVAL).",
+    condition: "CONFIG_BPF_EVENTS",
     probe: probePerfLink,
   },
   {
     name: "bpf_cookie",
     since: "5.15",
     doc: "Helper bpf_get_attach_cookie, and cookies with it.",
+    condition: "CONFIG_BPF_EVENTS",
     probe: (): Verdict => tryHelper(BPF_PROG_TYPE_KPROBE, helperId("get_attach_cookie")),
   },
   {
@@ -201,24 +208,28 @@ export const FEATURES = [
     name: "cpu_v4",
     since: "6.6",
     doc: "Instruction set v4 (sign extension, byte swap, long jumps): loads a sign-extending move.",
+    condition: "the JIT compiler, where it is the only way to run programs",
     probe: (): Verdict => tryProgram({ code: new Builder().mov(r1, 1).movsx(8, r0, r1).mov(r0, 0).exit() }),
   },
   {
     name: "uprobe_multi_link",
     since: "6.6",
     doc: "One link for many uprobes. A path that is no file answers EBADF; kernels without it answer EINVAL.",
+    condition: "CONFIG_UPROBES, CONFIG_BPF_EVENTS; a patch release of 6.6",
     probe: probeUprobeMulti,
   },
   {
     name: "tcx",
     since: "6.6",
     doc: "Traffic control programs without a qdisc: lists those of the loopback device.",
+    condition: "CONFIG_NET_XGRESS",
     probe: (): Verdict => tcxVerdict(),
   },
   {
     name: "arg_ctx_tag",
     since: "6.8",
     doc: "Arguments of global functions tagged arg:ctx: loads a program with one.",
+    condition: "CONFIG_BPF_EVENTS",
     probe: probeArgCtxTag,
   },
   {
@@ -252,9 +263,13 @@ export function probeFeature(name: FeatureName): Verdict {
   return answer;
 }
 
-/** Whether the kernel has a feature. What cannot be found out counts as there: the call itself will tell. */
+/**
+ * Whether the kernel has a feature, asked of it only where its version does not tell: the probes behind a first load cost
+ * as much as the load. What cannot be found out counts as there: the call itself will tell.
+ */
 export function hasFeature(name: FeatureName): boolean {
-  return probeFeature(name) ?? true;
+  const { since, condition } = featureDef(name);
+  return (condition === undefined && kernelIsSince(since)) || (probeFeature(name) ?? true);
 }
 
 /** The row of a feature. */

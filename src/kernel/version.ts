@@ -34,6 +34,12 @@ export function kernelVersion(): KernelVersion {
   return version;
 }
 
+/** Whether the running kernel is of that version (`5.11`) or newer. */
+export function kernelIsSince(version: string): boolean {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  return kernelVersion().code >= (major << 16) + (minor << 8);
+}
+
 /** The version from its sources; see `kernelVersion`. */
 export function parseKernelVersion(
   from: { release: string; build: string; signature?: string | undefined },

@@ -24,7 +24,6 @@ import { btfLoad } from "../syscall/bpf_prog.ts";
 import type { Fd } from "../syscall/fd.ts";
 import { readFile } from "../syscall/files.ts";
 import { withToken } from "../syscall/token.ts";
-import { raiseMemlock } from "../syscall/process.ts";
 import { type ArgContexts, findArgContexts } from "./arg_ctx.ts";
 import { Cleanup } from "./cleanup.ts";
 import { arenaDataOffset, createMaps, slotKey } from "./create_maps.ts";
@@ -68,7 +67,6 @@ function loadSteps(spec: ObjectSpec, options: LoadOptions): LoadedObject {
   using cleanup = new Cleanup();
   using temporary = new Cleanup();
   const data = initialData(spec, options.globals);
-  raiseLimits();
   const structOps = initStructOps(spec, options, temporary);
   const uses = structOpsUses(structOps);
   const programs = programsToLoad(spec, options, structOps, uses);
@@ -122,11 +120,6 @@ function checkLoadable(spec: ObjectSpec): void {
       hint: "compile with -target bpfel, or -target bpf on this machine",
     });
   }
-}
-
-/** Before 5.11 maps and programs count against the limit of locked memory, which is 64 KiB by default. */
-function raiseLimits(): void {
-  if (!hasFeature("memcg_account")) raiseMemlock();
 }
 
 function programsToLoad(

@@ -8,7 +8,7 @@ import { EINVAL } from "../abi/errno.gen.ts";
 import { NotSupportedError, SyscallError, VerifierError, WaggleError } from "../errors.ts";
 import { hasFeature } from "../kernel/features.ts";
 import { hasKprobeMulti } from "../kernel/kprobe_multi.ts";
-import { kernelVersion } from "../kernel/version.ts";
+import { kernelIsSince, kernelVersion } from "../kernel/version.ts";
 import type { RelocatedProgram } from "../object/relocate.ts";
 import { matchSection } from "../object/section_name.ts";
 import type { ProgramSpec } from "../object/spec.ts";
@@ -179,9 +179,7 @@ function loadVerified(program: ProgramSpec, attr: ProgLoadAttr, context: Program
 /** Kernels that do not know a kind of program refuse it before the verifier writes a log. */
 function refuseNewerKind(program: ProgramSpec, result: { errno: number; log: string }): void {
   const since = program.def?.since;
-  if (since === undefined || result.errno !== EINVAL || result.log.trim() !== "") return;
-  const [major = 0, minor = 0] = since.split(".").map(Number);
-  if (kernelVersion().code >= (major << 16) + (minor << 8)) return;
+  if (since === undefined || result.errno !== EINVAL || result.log.trim() !== "" || kernelIsSince(since)) return;
   throw new NotSupportedError(`program "${program.name}" of section "${program.sectionName}"`, { since });
 }
 

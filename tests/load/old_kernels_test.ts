@@ -28,11 +28,10 @@ interface Lacks {
   kinds?: readonly number[];
   mmapable?: boolean;
   probeReadKernel?: boolean;
+  /** Maps count against the limit of locked memory, and do not fit it. */
   memcg?: boolean;
   programs?: boolean;
 }
-
-const KTIME_GET_COARSE_NS = 160;
 
 /** A kernel of the given release, which answers as one that lacks these things does. */
 function oldKernel(release: string, lacks: Lacks): FakeRuntime {
@@ -44,10 +43,15 @@ function oldKernel(release: string, lacks: Lacks): FakeRuntime {
     return 0;
   });
   for (const name of ["openat", "statx", "faccessat2"] as const) fake.on(name, () => -ENOENT);
-  fake.on("prlimit64", () => 0);
+  let locked = lacks.memcg === true;
+  fake.on("prlimit64", () => {
+    locked = false;
+    return 0;
+  });
   fake.on("capget", () => 0);
   fake.bpf("BPF_MAP_CREATE", ({ attr }) => {
     if (lacks.names && attr!["map_name"] !== "") return -E2BIG;
+    if (locked) return -EPERM;
     if (lacks.mmapable && (Number(attr!["map_flags"]) & BPF_F_MMAPABLE) !== 0) return -EINVAL;
     return fake.fd();
   });
@@ -64,9 +68,7 @@ function oldKernel(release: string, lacks: Lacks): FakeRuntime {
     for (let slot = 0; slot < view.count; slot++) {
       if (view.code(slot) !== CALL || view.src(slot) !== 0) continue;
       const helper = view.imm(slot);
-      const unknown = (lacks.probeReadKernel && helper === BPF_FUNC_probe_read_kernel) ||
-        (lacks.memcg && helper === KTIME_GET_COARSE_NS);
-      if (!unknown) continue;
+      if (!lacks.probeReadKernel || helper !== BPF_FUNC_probe_read_kernel) continue;
       if (attr!["log_buf"] !== 0n) text(Number(attr!["log_buf"]), `invalid func unknown#${helper}\n\0`);
       return -EINVAL;
     }
