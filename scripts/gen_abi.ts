@@ -255,20 +255,20 @@ async function generateHelpers(headers: Headers): Promise<string> {
   for (const match of text.matchAll(/^ \* ((?:[\w ]+[ *]+))bpf_(\w+)\(([^)]*)\)\s*$/gm)) {
     prototypes.set(match[2]!, `${match[1]}bpf_${match[2]}(${match[3]})`.replace(/\s+/g, " "));
   }
-  let out = banner("The helper functions of BPF: id and C prototype, from the comments of include/uapi/linux/bpf.h.");
-  out +=
-    `\n/** One helper function. */\nexport interface HelperDef {\n  /** \`BPF_FUNC_*\`: the immediate of its call. */\n  readonly id: number;\n`;
-  out +=
-    "  /** Its C prototype. */\n  readonly proto: string;\n}\n\n/** Every helper, by its name without `bpf_`. */\n";
-  out += "export const HELPERS: Readonly<Record<string, HelperDef>> = {\n";
+  let out = banner(
+    "The helper functions of BPF: id and C prototype, from the comments of include/uapi/linux/bpf.h. One text, since most\n" +
+      " * programs ask for a handful and 211 objects cost every start: src/asm/helpers.ts looks names up in it.",
+  );
+  out += "\n/** A line per helper: `BPF_FUNC_*`, the immediate of its call, and its C prototype. */\n";
+  out += "export const HELPER_PROTOTYPES = `\n";
   for (const name of ids) {
     const short = name.replace("BPF_FUNC_", "");
     if (short === "unspec") continue;
     const proto = prototypes.get(short);
     if (proto === undefined) throw new Error(`no prototype of helper ${short}`);
-    out += `  ${short}: { id: ${values.get(name)}, proto: ${JSON.stringify(proto)} },\n`;
+    out += `${values.get(name)} ${proto}\n`;
   }
-  return out + "};\n";
+  return out + "`;\n";
 }
 
 /** errno: x86-64 and arm64 share asm-generic; the texts are strerror's. */

@@ -8,7 +8,7 @@
  * configuration has it, still works in scripts: the compiler reads the real layouts where it runs.
  * `--check` says whether the files on disk are what this kernel yields.
  */
-import { HELPERS } from "../src/abi/helpers.gen.ts";
+import { helperDef, helperNames } from "../src/asm/helpers.ts";
 import type { TracepointField, TracepointFormat } from "../src/abi/tracepoint_format.ts";
 import { Btf } from "../src/btf/btf.ts";
 import type { BtfComposite, BtfFuncProto } from "../src/btf/types.ts";
@@ -285,7 +285,9 @@ const ARGUMENT = "Arg";
 
 function callsFile(btf: Btf): string {
   let [helpers, kfuncs] = ["", ""];
-  for (const [name, { proto }] of Object.entries(HELPERS)) {
+  for (const name of helperNames()) {
+    if (name === undefined) continue;
+    const { proto } = helperDef(name)!;
     const [, result, list] = /^(.*?)bpf_\w+\((.*)\)$/s.exec(proto.replace(/\s+/g, " ")) ?? [];
     if (list === undefined) throw new Error(`cannot read the prototype of ${name}: ${proto}`);
     const args = list === "void" || list === ""

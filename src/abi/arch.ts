@@ -129,10 +129,9 @@ export type SyscallName = keyof typeof NUMBERS;
 export type Arch = "x86_64" | "aarch64";
 
 function column(index: 0 | 1): Readonly<Record<SyscallName, number>> {
-  return Object.fromEntries(Object.entries(NUMBERS).map(([name, numbers]) => [name, numbers[index]])) as Record<
-    SyscallName,
-    number
-  >;
+  const numbers: Partial<Record<SyscallName, number>> = {};
+  for (const name in NUMBERS) numbers[name as SyscallName] = NUMBERS[name as SyscallName][index];
+  return numbers as Record<SyscallName, number>;
 }
 
 /** Machine → name → number. */

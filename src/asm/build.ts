@@ -7,9 +7,9 @@
  * const bytes = new Builder().mov(r0, 1).jmp("jne", r1, 0, "out").mov(r0, 0).label("out").exit().bytes();
  * ```
  */
-import { HELPERS } from "../abi/helpers.gen.ts";
 import type { Endian } from "../bytes/cursor.ts";
 import { NotFoundError } from "../errors.ts";
+import { helperId } from "./helpers.ts";
 import { encodeInsns, type Insn, slotCount } from "./insn.ts";
 import {
   ALU_OPS,
@@ -104,13 +104,6 @@ export function jump(op: JmpOp, dst: Reg, src: Operand, off: number, bits: 32 | 
 export function loadImm64(dst: Reg, value: bigint | number, pseudo = 0): Insn {
   const imm64 = BigInt.asUintN(64, BigInt(value));
   return { code: LDIMM64, dst: dst.reg, src: pseudo, off: 0, imm: Number(BigInt.asIntN(32, imm64)), imm64 };
-}
-
-/** The id of a helper by its name, with or without `bpf_`. Throws `NotFoundError`. */
-export function helperId(name: string): number {
-  const helper = HELPERS[name.replace(/^bpf_/, "")];
-  if (helper === undefined) throw new NotFoundError("helper", name, Object.keys(HELPERS));
-  return helper.id;
 }
 
 function operand(code: number, dst: Reg, src: Operand, off: number): Insn {

@@ -5,6 +5,7 @@
  * @module
  */
 export * from "./build.ts";
+export { helperId } from "./helpers.ts";
 export { decodeInsns, encodeInsns, type Insn, InsnView, slotCount } from "./insn.ts";
 export {
   ALU_OPS,

@@ -5,10 +5,9 @@
  * Assembler: one instruction a line, `name:` makes a label, `goto name` uses it, `//` and `#` start comments, helpers may
  * be called by name. An instruction that the table does not know prints as `.insn code dst src off imm` and is read back.
  */
-import { HELPERS } from "../abi/helpers.gen.ts";
 import { FormatError } from "../errors.ts";
 import { type Insn, opDef, slotCount } from "./insn.ts";
-import { helperId } from "./build.ts";
+import { helperId, helperNames } from "./helpers.ts";
 import { LDIMM64, opcodes, type OpDef } from "./opcodes.ts";
 
 export interface DisassembleOptions {
@@ -16,14 +15,10 @@ export interface DisassembleOptions {
   style?: "llvm" | "kernel";
 }
 
-let helperNames: string[] | undefined;
+let names: (string | undefined)[] | undefined;
 
 function helperName(id: number): string | undefined {
-  if (helperNames === undefined) {
-    helperNames = [];
-    for (const name in HELPERS) helperNames[HELPERS[name]!.id] = name;
-  }
-  return helperNames[id];
+  return (names ??= helperNames())[id];
 }
 
 /** One instruction as text. */

@@ -115,7 +115,9 @@ export const BTF_KIND = {
 
 /** One column of the table by kind number, for loops over all types. 0 where a kind is unknown. */
 function column(value: (def: BtfKindDef) => number): Uint8Array {
-  return Uint8Array.from({ length: 128 }, (_, kind) => (BTF_KINDS[kind] === undefined ? 0 : value(BTF_KINDS[kind])));
+  const values = new Uint8Array(128);
+  for (const def of BTF_KINDS) values[def.number] = value(def);
+  return values;
 }
 
 /** The table as arrays, for passes that touch every word of a kernel's BTF. */

@@ -17,7 +17,8 @@ import {
   BPF_TRACE_UPROBE_MULTI,
 } from "../abi/bpf.gen.ts";
 import { EBADF, EINVAL } from "../abi/errno.gen.ts";
-import { Builder, helperId, r0, r1 } from "../asm/build.ts";
+import { Builder, r0, r1 } from "../asm/build.ts";
+import { helperId } from "../asm/helpers.ts";
 import { BtfBuilder } from "../btf/write.ts";
 import { bpfTry } from "../syscall/bpf_call.ts";
 import { progLoadWithLog } from "../syscall/bpf_prog.ts";

@@ -1,7 +1,7 @@
 /** Hands programs to the verifier: attributes from the section's row, names and types as the kernel knows them. */
-import * as abi from "../abi/bpf.gen.ts";
+import { BPF_TRACE_KPROBE_MULTI, BPF_TRACE_UPROBE_MULTI } from "../abi/bpf.gen.ts";
 import { BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS } from "../abi/defines.ts";
-import { helperId } from "../asm/build.ts";
+import { helperId } from "../asm/helpers.ts";
 import { CALL } from "../asm/opcodes.ts";
 import { InsnView } from "../asm/insn.ts";
 import { EINVAL } from "../abi/errno.gen.ts";
@@ -11,6 +11,7 @@ import { hasKprobeMulti } from "../kernel/kprobe_multi.ts";
 import { kernelIsSince, kernelVersion } from "../kernel/version.ts";
 import type { RelocatedProgram } from "../object/relocate.ts";
 import { matchSection } from "../object/section_name.ts";
+import { sectionAttachType, sectionProgType } from "../object/sections.ts";
 import type { ProgramSpec } from "../object/spec.ts";
 import { progLoad, type ProgLoadAttr } from "../syscall/bpf_prog.ts";
 import type { Fd } from "../syscall/fd.ts";
@@ -96,18 +97,17 @@ function typeOf(program: ProgramSpec): { type: number; expected: number } {
       { hint: `pass a section name that does: programs: { ${program.name}: { section: "xdp" } }, or autoload: false` },
     );
   }
-  const numbers = abi as unknown as Readonly<Record<string, number | undefined>>;
-  let expected = def.expected === undefined ? 0 : numbers[def.expected]!;
+  let expected = sectionAttachType(def);
   const flags = def.flags ?? [];
-  if (flags.includes("usdt") && hasFeature("uprobe_multi_link")) expected = abi.BPF_TRACE_UPROBE_MULTI;
+  if (flags.includes("usdt") && hasFeature("uprobe_multi_link")) expected = BPF_TRACE_UPROBE_MULTI;
   // A pattern stands for many functions: one link for all, where the kernel has it, takes other programs than kprobes do.
   if (/[*?]/.test(program.target)) {
-    if (def.attach === "kprobe") expected = abi.BPF_TRACE_KPROBE_MULTI;
-    if (def.attach === "uprobe" && hasFeature("uprobe_multi_link")) expected = abi.BPF_TRACE_UPROBE_MULTI;
+    if (def.attach === "kprobe") expected = BPF_TRACE_KPROBE_MULTI;
+    if (def.attach === "uprobe" && hasFeature("uprobe_multi_link")) expected = BPF_TRACE_UPROBE_MULTI;
   }
-  if (expected === abi.BPF_TRACE_KPROBE_MULTI && !hasKprobeMulti()) expected = 0;
+  if (expected === BPF_TRACE_KPROBE_MULTI && !hasKprobeMulti()) expected = 0;
   if (flags.includes("attachableOpt") && !hasFeature("exp_attach_type")) expected = 0;
-  return { type: numbers[def.prog]!, expected };
+  return { type: sectionProgType(def), expected };
 }
 
 function targetOf(program: ProgramSpec, type: number, expected: number, context: ProgramContext): AttachTarget {
@@ -193,24 +193,23 @@ function tryLoad(attr: ProgLoadAttr): Fd | undefined {
 }
 
 /** Helpers of 5.5 that older kernels have under one name for kernel and user memory. */
-const OLDER_HELPERS: Readonly<Record<number, number | undefined>> = {
-  [helperId("probe_read_kernel")]: helperId("probe_read"),
-  [helperId("probe_read_user")]: helperId("probe_read"),
-  [helperId("probe_read_kernel_str")]: helperId("probe_read_str"),
-  [helperId("probe_read_user_str")]: helperId("probe_read_str"),
+const OLDER_HELPERS: Readonly<Record<string, string>> = {
+  probe_read_kernel: "probe_read",
+  probe_read_user: "probe_read",
+  probe_read_kernel_str: "probe_read_str",
+  probe_read_user_str: "probe_read_str",
 };
 
 function useOlderHelpers(insns: Uint8Array): void {
+  if (hasFeature("probe_read_kernel")) return;
+  const older = new Map(Object.entries(OLDER_HELPERS).map(([name, old]) => [helperId(name), helperId(old)]));
   const view = new InsnView(insns);
-  let older: boolean | undefined;
   for (let slot = 0; slot < view.count; slot++) {
     if (view.code(slot) !== CALL || view.src(slot) !== 0) {
       if (view.isLdImm64(slot)) slot++;
       continue;
     }
-    const replacement = OLDER_HELPERS[view.imm(slot)];
-    if (replacement === undefined) continue;
-    older ??= !hasFeature("probe_read_kernel");
-    if (older) view.setImm(slot, replacement);
+    const replacement = older.get(view.imm(slot));
+    if (replacement !== undefined) view.setImm(slot, replacement);
   }
 }

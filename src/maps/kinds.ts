@@ -223,13 +223,17 @@ const ROWS = {
 export type MapKindName = keyof typeof ROWS;
 
 /** All kinds, by name. */
-export const MAP_KINDS: Readonly<Record<MapKindName, MapKind>> = Object.fromEntries(
-  Object.entries(ROWS).map(([name, row]) => [name, { ...row, name }]),
-) as unknown as Readonly<Record<MapKindName, MapKind>>;
+export const MAP_KINDS: Readonly<Record<MapKindName, MapKind>> = ROWS as unknown as Readonly<
+  Record<MapKindName, MapKind>
+>;
 
-const BY_TYPE: ReadonlyMap<number, MapKind> = new Map(Object.values(MAP_KINDS).map((kind) => [kind.type, kind]));
+const BY_TYPE: MapKind[] = [];
+for (const name in ROWS) {
+  const kind = Object.assign(ROWS[name as MapKindName], { name: name as MapKindName });
+  BY_TYPE[kind.type] = kind;
+}
 
 /** The kind of a BPF_MAP_TYPE_*; undefined for one that is newer than this table. */
 export function mapKind(type: number): MapKind | undefined {
-  return BY_TYPE.get(type);
+  return BY_TYPE[type];
 }

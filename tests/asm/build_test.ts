@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { NotFoundError } from "../../src/errors.ts";
-import { Builder, helperId, r0, r1, r10, r2 } from "../../src/asm/build.ts";
+import { Builder, r0, r1, r10, r2 } from "../../src/asm/build.ts";
+import { helperId } from "../../src/asm/helpers.ts";
 import { disassemble } from "../../src/asm/text.ts";
 import { test } from "../support/harness.ts";
 

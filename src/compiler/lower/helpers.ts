@@ -1,12 +1,12 @@
 /** Calling BPF helpers: by name, with what the optimiser may believe about each. */
-import { HELPERS } from "../../abi/helpers.gen.ts";
+import { helperId } from "../../asm/helpers.ts";
 import type { Value } from "../ir/ir.ts";
 import type { CallOptions } from "../ir/builder.ts";
 import type { Lowering } from "./lowering.ts";
 
 /** Calls a helper. It is taken to write nothing of ours unless `writes` says so. */
 export function helper(f: Lowering, name: string, args: Value[], options: CallOptions = {}): Value {
-  return f.b.callHelper(HELPERS[name]!.id, name, args, { writes: 0, ...options });
+  return f.b.callHelper(helperId(name), name, args, { writes: 0, ...options });
 }
 
 /** A helper without effects that gives the same answer all through one run. */

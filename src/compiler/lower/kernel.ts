@@ -4,7 +4,7 @@
  * verifier lets a program load through pointers whose BTF type it knows; all others go through
  * bpf_probe_read_kernel, which yields zero where the address is bad; user memory is never read behind the user's back.
  */
-import { HELPERS } from "../../abi/helpers.gen.ts";
+import { helperId } from "../../asm/helpers.ts";
 import { intType, U64 } from "../check/int_types.ts";
 import { didYouMean } from "../diagnostics.ts";
 import type { AccessSize, Value } from "../ir/ir.ts";
@@ -133,7 +133,7 @@ export function probeRead(
 ): Value {
   const slot = f.b.slotAddress(f.b.newSlot("read", 8, 8));
   const name = prov === "user" ? "probe_read_user" : "probe_read_kernel";
-  f.b.callHelper(HELPERS[name]!.id, name, [slot, f.b.const(BigInt(size)), address], { writes: 1 });
+  f.b.callHelper(helperId(name), name, [slot, f.b.const(BigInt(size)), address], { writes: 1 });
   return f.b.load(size, slot, 0, { signed });
 }
 
@@ -179,7 +179,7 @@ function charArray(f: Lowering, field: FieldVal, length: number): Val {
 /** Calls one of the probe_read helpers: (to, size, from). */
 export function callRead(f: Lowering, name: string, to: Value, offset: number, size: number, from: Value): Value {
   const target = offset === 0 ? to : f.b.add(to, f.b.const(BigInt(offset)));
-  return f.b.callHelper(HELPERS[name]!.id, name, [target, f.b.const(BigInt(size)), from], { writes: 1 });
+  return f.b.callHelper(helperId(name), name, [target, f.b.const(BigInt(size)), from], { writes: 1 });
 }
 
 /** `field[i]`, `pointer[i]`. */

@@ -3,7 +3,7 @@
  * the table, constants of the kernel's headers, helpers by their own names (`bpf_…`) and kfuncs.
  */
 import { CONSTANTS } from "../../abi/constants.ts";
-import { HELPERS } from "../../abi/helpers.gen.ts";
+import { helperDef, helperNames } from "../../asm/helpers.ts";
 import { I64, intType, U32, U64 } from "../check/int_types.ts";
 import type { Call, Expr } from "../syntax/ast.ts";
 import { typedWord } from "./context.ts";
@@ -90,7 +90,7 @@ function builtin(f: Lowering, name: string): Val | undefined {
       k: "namespace",
       name: "helper",
       member: helperValue,
-      known: () => Object.keys(HELPERS),
+      known: () => helperNames().filter((known) => known !== undefined),
     };
   }
   return name.startsWith("bpf_") ? helperValue(name.slice(4)) : undefined;
@@ -116,7 +116,7 @@ export function jsGlobal(_f: Lowering, name: string): Val | undefined {
 // Helpers by name
 
 function helperValue(name: string): Val | undefined {
-  const def = own(HELPERS, name);
+  const def = helperDef(name);
   if (def === undefined) return undefined;
   const row: Intrinsic = {
     signature: def.proto,
