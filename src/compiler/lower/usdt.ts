@@ -6,7 +6,7 @@
  * that are 0 there.
  */
 import { MACHINES } from "../../abi/pt_regs.ts";
-import { HELPERS } from "../../abi/helpers.gen.ts";
+import { helperId } from "../../asm/helpers.ts";
 import { array, struct } from "../../bytes/composites.ts";
 import type { Layout } from "../../bytes/layout.ts";
 import { bool, i16, i32, i64, u16, u32, u64, u8 } from "../../bytes/scalars.ts";
@@ -91,7 +91,7 @@ function argumentFunction({ module, source }: Lowering): IrFunction {
   b.at({ file, line, column, text: lineText });
   const [ctx, index] = [b.param(0), b.param(1)];
   const call = (name: string, ...args: Value[]): Value =>
-    b.callHelper(HELPERS[name]!.id, name, args, { writes: name.startsWith("probe_read") ? 1 : 0 });
+    b.callHelper(helperId(name), name, args, { writes: name.startsWith("probe_read") ? 1 : 0 });
   const enter = (block: Block): void => {
     b.seal(block);
     b.setBlock(block);
