@@ -1,23 +1,26 @@
 /**
  * What bench/ringbuf.ts and bench/perfbuf.ts share: events of 16, 48 and 256 bytes, a program that fills them as small
- * tracers do, the ways to read them, and the comparison with libbpf on the same buffer in the same run. Each way runs in
- * a process of its own, as in a script with one reader; the C side is compiled with -O2.
+ * tracers do, the ways to read them, and the comparison with libbpf. Each way runs in a process of its own, as in a script
+ * with one reader. The C side, compiled with -O2, has a buffer of the same size filled by the same program; both are opened
+ * once, and the sides take turns round by round, so that both meet the same state of the machine. The best round counts.
  */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { BPF_PROG_TYPE_SCHED_CLS } from "../src/abi/bpf.gen.ts";
 import { Builder, r0, r1, r10, r2, r3, r4, r5, r6 } from "../src/asm/build.ts";
 import { str, struct } from "../src/bytes/composites.ts";
 import type { Schema } from "../src/bytes/layout.ts";
 import { i32, u32, u64 } from "../src/bytes/scalars.ts";
+import type { Fd } from "../src/syscall/fd.ts";
 import { progInfo, progLoad, progTestRun } from "../src/syscall/bpf.ts";
 
 export const BUFFER_BYTES: number = 16 << 20;
-const ROUNDS = 10;
+const ROUNDS = 24;
 
 /** The parts of events by size; the smallest has the first three fields only. */
 export interface BenchEvent {
@@ -52,12 +55,14 @@ export interface Subject {
   /** Events that one fill writes. */
   readonly fill: number;
   readonly insns: Uint8Array;
-  /** Opens the buffer for this side; closed before the C side opens it. */
+  /** Opens the buffer for this side. */
   open(): EventBuffer & Disposable;
 }
 
-/** A typed array: a variable that outgrows small integers would be a new heap number each time. */
-const sum = new Float64Array(1);
+type MakeSubject = (size: number, schema: Schema) => Subject;
+
+/** Like C's counters: a variable that outgrows small integers would be a new heap number each time. */
+const sum = new Uint32Array(1);
 
 /** How to read: our side, and the mode of the C side that does the same with the same fields. */
 const WAYS: Readonly<Record<string, { c: string; drain: (buffer: EventBuffer, size: number) => number }>> = {
@@ -71,7 +76,7 @@ const WAYS: Readonly<Record<string, { c: string; drain: (buffer: EventBuffer, si
         )
         : buffer.scan((v, at) =>
           void (sum[0]! += v.getUint32(at + 8, true) + v.getUint32(at + 12, true) + v.getInt32(at + 24, true) +
-            v.getUint32(at + 28, true) + (v.getBigUint64(at, true) < v.getBigUint64(at + 16, true) ? 1 : 0))
+            v.getUint32(at + 28, true) + below(v, at, at + 16))
         ),
   },
   "each, integers by name": {
@@ -92,7 +97,14 @@ const WAYS: Readonly<Record<string, { c: string; drain: (buffer: EventBuffer, si
 };
 
 function early(view: DataView, at: number): number {
-  return view.getBigUint64(at, true) < 5n ? 1 : 0;
+  return view.getUint32(at + 4, true) === 0 && view.getUint32(at, true) < 5 ? 1 : 0;
+}
+
+/** Compares 64-bit integers by halves: JavaScriptCore allocates a BigInt for each that is read whole. */
+function below(view: DataView, a: number, b: number): number {
+  const highA = view.getUint32(a + 4, true);
+  const highB = view.getUint32(b + 4, true);
+  return highA < highB || (highA === highB && view.getUint32(a, true) < view.getUint32(b, true)) ? 1 : 0;
 }
 
 function addSmall(e: BenchEvent): void {
@@ -108,9 +120,9 @@ function addLarge(e: BenchEvent): void {
 }
 
 /** Runs all ways for all sizes, or, as a child, the one that the arguments name. */
-export function benchEvents(script: string, peer: string, make: (size: number, schema: Schema) => Subject): void {
+export async function benchEvents(script: string, peer: string, make: MakeSubject): Promise<void> {
   const [size, way, program] = process.argv.slice(2);
-  if (size !== undefined && way !== undefined && program !== undefined) return runOne(+size, way, program, make);
+  if (size !== undefined && way !== undefined && program !== undefined) return await runOne(+size, way, program, make);
   const dir = mkdtempSync(join(tmpdir(), "waggle-bench-"));
   try {
     const source = fileURLToPath(new URL(`./peer/${peer}.c`, import.meta.url));
@@ -128,39 +140,66 @@ export function benchEvents(script: string, peer: string, make: (size: number, s
   }
 }
 
-function runOne(size: number, name: string, peer: string, make: (size: number, schema: Schema) => Subject): void {
-  const subject = make(size, SCHEMAS[size]!);
-  using prog = progLoad({
-    prog_type: BPF_PROG_TYPE_SCHED_CLS,
-    insns: subject.insns,
-    license: "GPL",
-    prog_name: "bench",
-  });
+async function runOne(size: number, name: string, peer: string, make: MakeSubject): Promise<void> {
   const way = WAYS[name]!;
-  const ours = measure(subject, prog.number, (buffer) => way.drain(buffer, size));
-  const args = [subject.mapId, progInfo(prog.number).id, subject.fill, ROUNDS, size, way.c].map(String);
-  const [c = 0, fill = 0] = execFileSync(peer, args, { encoding: "utf8" }).split(" ").map(Number);
-  console.log(
-    `${String(size).padStart(3)} B  ${name.padEnd(30)} ${ours.toFixed(1).padStart(6)}  C (${way.c}) ` +
-      `${c.toFixed(1).padStart(5)}  drain ${(c / ours).toFixed(2)}  with the program (${fill.toFixed(0)} ns) ` +
-      `${((c + fill) / (ours + fill)).toFixed(2)}`,
-  );
-  if (sum[0]! < 0) throw new Error("impossible"); // keeps the sums in use
+  const [ours, theirs] = [make(size, SCHEMAS[size]!), make(size, SCHEMAS[size]!)];
+  using program = loadProducer(ours.insns);
+  using theirProgram = loadProducer(theirs.insns);
+  using buffer = ours.open();
+  const ids = [theirs.mapId, progInfo(theirProgram.number).id];
+  const c = startPeer(peer, [...ids, theirs.fill, size, way.c]);
+  const best = { ours: Infinity, c: Infinity, fill: Infinity };
+  for (let round = 0; round < ROUNDS; round++) {
+    progTestRun(program.number, { data: new Uint8Array(64), repeat: ours.fill });
+    best.ours = Math.min(best.ours, measure(ours.fill, () => way.drain(buffer, size)));
+    const [drained, filled] = await c.round();
+    best.c = Math.min(best.c, drained);
+    best.fill = Math.min(best.fill, filled);
+  }
+  c.end();
+  report(size, name, way.c, best);
 }
 
-/** Fills the buffer and times the drain: the best round, all threads. */
-function measure(subject: Subject, prog: number, drain: (buffer: EventBuffer) => number): number {
-  using buffer = subject.open();
-  let best = Infinity;
-  for (let round = 0; round < ROUNDS; round++) {
-    progTestRun(prog, { data: new Uint8Array(64), repeat: subject.fill });
-    const start = process.cpuUsage();
-    const count = drain(buffer);
-    const { user, system } = process.cpuUsage(start);
-    if (count !== subject.fill) throw new Error(`drained ${count} of ${subject.fill}`);
-    best = Math.min(best, ((user + system) * 1000) / count);
-  }
-  return best;
+function report(size: number, name: string, c: string, best: { ours: number; c: number; fill: number }): void {
+  console.log(
+    `${String(size).padStart(3)} B  ${name.padEnd(30)} ${best.ours.toFixed(1).padStart(6)}  C (${c}) ` +
+      `${best.c.toFixed(1).padStart(5)}  drain ${(best.c / best.ours).toFixed(2)}  with the program ` +
+      `(${best.fill.toFixed(0)} ns) ${((best.c + best.fill) / (best.ours + best.fill)).toFixed(2)}`,
+  );
+}
+
+function loadProducer(insns: Uint8Array): Fd {
+  return progLoad({ prog_type: BPF_PROG_TYPE_SCHED_CLS, insns, license: "GPL", prog_name: "bench" });
+}
+
+/** ns of CPU per event, all threads. */
+function measure(events: number, drain: () => number): number {
+  const start = process.cpuUsage();
+  const count = drain();
+  const { user, system } = process.cpuUsage(start);
+  if (count !== events) throw new Error(`drained ${count} of ${events}`);
+  return ((user + system) * 1000) / count;
+}
+
+/** The C side, which does one round each time it is asked: ns per event of draining and of filling. */
+function startPeer(peer: string, args: readonly (string | number)[]): Peer {
+  const child = spawn(peer, args.map(String), { stdio: ["pipe", "pipe", "inherit"] });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return {
+    async round() {
+      child.stdin.write("\n");
+      const { value, done } = await lines.next();
+      if (done) throw new Error(`${peer} ${args.join(" ")} ended`);
+      const [drained = NaN, filled = NaN] = value.split(" ").map(Number);
+      return [drained, filled];
+    },
+    end: () => void child.stdin.end(),
+  };
+}
+
+interface Peer {
+  round(): Promise<[drained: number, filled: number]>;
+  end(): void;
 }
 
 /**

@@ -8,7 +8,7 @@ import { createMap } from "../src/maps/create.ts";
 import type { PerfBuffer } from "../src/maps/perf_buffer.ts";
 import { type BenchEvent, benchEvents, BUFFER_BYTES, producer, r1, r10, r2, r3, r4, r5, r6 } from "./events.ts";
 
-benchEvents(import.meta.url, "perfbuf", (size, value) => {
+await benchEvents(import.meta.url, "perfbuf", (size, value) => {
   const array = createMap({ type: "perf_event_array", value, maxEntries: possibleCpus(), name: "bench" });
   return {
     mapId: array.id,

@@ -9,7 +9,7 @@ import { openMap } from "../src/maps/open.ts";
 import type { RingBuffer } from "../src/maps/ringbuf.ts";
 import { type BenchEvent, benchEvents, BUFFER_BYTES, producer, r1, r10, r2, r3, r4 } from "./events.ts";
 
-benchEvents(import.meta.url, "ringbuf", (size, value) => {
+await benchEvents(import.meta.url, "ringbuf", (size, value) => {
   const ring = createMap({ type: "ringbuf", value, maxEntries: BUFFER_BYTES, name: "bench" });
   const { fd, id } = ring;
   return {

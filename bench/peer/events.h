@@ -92,28 +92,32 @@ static double now(void)
 
 static void (*read_event)(const void *);
 
-/* A buffer: opened anew for each round, drained, freed. */
+/* A buffer: opened once, filled and drained each round. */
 struct buffer {
 	void *(*open)(int map);
 	void (*drain)(void *buffer);
 	void (*free)(void *buffer);
 };
 
-/* Arguments: map id, program id, events per fill, rounds, size, way. Prints ns per event: of draining, of filling. */
+/*
+ * Arguments: map id, program id, events per fill, size, way. For each line of standard input it fills and drains once, and
+ * prints ns of CPU per event: of draining, of filling.
+ */
 static int compare(char **argv, const struct buffer *buffer)
 {
 	int map = bpf_map_get_fd_by_id(atoi(argv[1])), prog = bpf_prog_get_fd_by_id(atoi(argv[2]));
-	int fill = atoi(argv[3]), rounds = atoi(argv[4]);
-	char packet[64] = {};
+	int fill = atoi(argv[3]);
+	char packet[64] = {}, line[16];
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet, .data_size_in = sizeof(packet), .repeat = fill);
-	double best = 1e18, filling = 1e18;
+	void *opened = buffer->open(map);
 
-	read_event = reader(atoi(argv[5]), argv[6]);
-	for (int i = 0; i < rounds; i++) {
-		void *opened = buffer->open(map);
+	if (!opened)
+		return 1;
+	read_event = reader(atoi(argv[4]), argv[5]);
+	while (fgets(line, sizeof(line), stdin)) {
 		double start = now(), mid, end;
 
-		if (!opened || bpf_prog_test_run_opts(prog, &run))
+		if (bpf_prog_test_run_opts(prog, &run))
 			return 1;
 		mid = now();
 		count = 0;
@@ -121,12 +125,9 @@ static int compare(char **argv, const struct buffer *buffer)
 		end = now();
 		if (count != (unsigned long long)fill)
 			return 2;
-		if ((end - mid) / fill < best)
-			best = (end - mid) / fill;
-		if ((mid - start) / fill < filling)
-			filling = (mid - start) / fill;
-		buffer->free(opened);
+		printf("%.2f %.2f\n", (end - mid) / fill, (mid - start) / fill);
+		fflush(stdout);
 	}
-	printf("%.2f %.2f %llu\n", best, filling, sum & 1);
-	return 0;
+	buffer->free(opened);
+	return sum == 1;
 }

@@ -157,7 +157,8 @@ export class BpfMap<K = unknown, V = unknown> extends MapBase implements Iterabl
   /** Keys and values, each once. An element that comes or goes meanwhile may be seen or not. */
   *entries(): IterableIterator<[K, V]> {
     this.need("list", "list");
-    const [keySize, valueBytes] = [this.keyCodec.size, this.valueCodec.size];
+    const keySize = this.keyCodec.size;
+    const valueBytes = this.valueCodec.size;
     for (const { view, keysAt, valuesAt, count } of this.#pieces(BPF_MAP_LOOKUP_BATCH)) {
       const [readKey, readValue] = this.#warm(count);
       for (let i = 0; i < count; i++) {
@@ -193,7 +194,8 @@ export class BpfMap<K = unknown, V = unknown> extends MapBase implements Iterabl
   /** Calls `fn` for each element: the fastest way to read a whole map. Returns how many there were. */
   forEach(fn: (value: V, key: K) => void): number {
     this.need("list", "list");
-    const [keySize, valueBytes] = [this.keyCodec.size, this.valueCodec.size];
+    const keySize = this.keyCodec.size;
+    const valueBytes = this.valueCodec.size;
     let total = 0;
     for (const { view, keysAt, valuesAt, count } of this.#pieces(BPF_MAP_LOOKUP_BATCH)) {
       const [readKey, readValue] = this.#warm(count);
@@ -208,7 +210,8 @@ export class BpfMap<K = unknown, V = unknown> extends MapBase implements Iterabl
   /** Reads elements and removes them, each taken by exactly one reader where the kernel has batches (5.6). */
   *drain(): IterableIterator<[K, V]> {
     this.need("delete", "drain");
-    const [keySize, valueBytes] = [this.keyCodec.size, this.valueCodec.size];
+    const keySize = this.keyCodec.size;
+    const valueBytes = this.valueCodec.size;
     for (const { view, keysAt, valuesAt, count } of this.#pieces(BPF_MAP_LOOKUP_AND_DELETE_BATCH)) {
       const [readKey, readValue] = this.#warm(count);
       for (let i = 0; i < count; i++) {
@@ -235,7 +238,8 @@ export class BpfMap<K = unknown, V = unknown> extends MapBase implements Iterabl
     if (!this.#batch) return this.#setEach(entries);
     using block = new BatchBlock(this.fd, this.#sizes);
     const { keyCodec, valueCodec } = this;
-    let [filled, total] = [0, 0];
+    let filled = 0;
+    let total = 0;
     const flush = (): void => {
       if (filled > 0) this.#flushSet(block, filled, total);
       total += filled;
@@ -363,7 +367,8 @@ export class BpfMap<K = unknown, V = unknown> extends MapBase implements Iterabl
 
   /** The same, element by element, for kinds and kernels without batches. */
   *#single(remove: boolean): Generator<BatchPiece, void, undefined> {
-    const [keySize, valueBytes] = [this.keyCodec.size, this.valueCodec.size];
+    const keySize = this.keyCodec.size;
+    const valueBytes = this.valueCodec.size;
     using access = new ElementAccess(this.fd, keySize, valueBytes);
     const piece = { view: access.view, keysAt: access.keyAt, valuesAt: access.valueAt, count: 1 };
     const readable = this.kind?.ops.includes("get") ?? true;

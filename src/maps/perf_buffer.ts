@@ -212,28 +212,37 @@ class PerfRing {
     if (this.#scanning) throw new TypeError("Cannot read the perf buffer: it is being read by an outer call");
     this.#scanning = true;
     this.stopped = false;
-    const [words, view, dataAt, mask] = [this.#words, this.#view, this.#dataAt, this.#size - 1];
+    const words = this.#words;
+    const view = this.#view;
+    const dataAt = this.#dataAt;
+    const mask = this.#size - 1;
     const start = this.#position | 0;
     const available = (words[DATA_HEAD >>> 2]! - start) >>> 0;
     const end = dataAt + this.#size;
     fence();
-    let [done, released, count, bytes] = [0, 0, 0, 0];
+    let done = 0;
+    let released = 0;
+    let count = 0;
+    let bytes = 0;
     try {
-      while (done < available && count < limit && !this.stopped) {
+      while (done < available && count < limit) {
         const at = dataAt + ((start + done) & mask);
-        const size = words[(at + 4) >>> 2]! >>> 16;
+        const size = view.getUint16(at + 6, true);
         if (size < RECORD_HEADER) throw new FormatError("perf buffer", `a record has ${size} bytes`);
         done += size;
-        if (words[at >>> 2] === PERF_RECORD_SAMPLE) {
+        if (view.getInt32(at, true) === PERF_RECORD_SAMPLE) {
           // struct { header; u32 size; char data[size]; }
-          const length = words[(dataAt + ((at - dataAt + RECORD_HEADER) & mask)) >>> 2]!;
+          const wraps = at + size > end;
+          const record = wraps ? this.#unwrap(at, size, end) : view;
+          const dataOf = (wraps ? 0 : at) + RECORD_HEADER;
+          const length = record.getInt32(dataOf, true);
           count++;
           bytes += length;
-          const more = at + size <= end
-            ? visit(view, at + RECORD_HEADER + 4, length)
-            : visit(this.#unwrap(at, size, end), RECORD_HEADER + 4, length);
-          if (more === false) this.stopped = true;
-        } else if (words[at >>> 2] === PERF_RECORD_LOST) {
+          if (visit(record, dataOf + 4, length) === false) {
+            this.stopped = true;
+            break;
+          }
+        } else if (view.getInt32(at, true) === PERF_RECORD_LOST) {
           onLost(this.#lost(at, size, end));
         }
         if (done - released > this.#size >> 2) this.#release(released = done);

@@ -25,12 +25,16 @@ export function cachedText(view: DataView, at: number, length: number): string {
     const zeros = (word - 0x01010101) & ~word & 0x80808080;
     if (zeros !== 0) word &= ((zeros & -zeros) >>> 7) - 1; // the bytes below the lowest zero byte
     found[i] = word;
-    hash = Math.imul(hash ^ word, 0x9e3779b1);
-    hash ^= hash >>> 15;
-    if (zeros !== 0) return lookup(view, at, length, hash >>> (32 - SLOT_BITS), i + 1);
+    // A rotation takes one cycle where a multiplication takes three, and each word waits for the one before.
+    hash = ((hash << 5) | (hash >>> 27)) ^ word;
+    if (zeros !== 0) return lookup(view, at, length, slotOf(hash), i + 1);
   }
   if (limit << 2 < length) return decode(view, at, length);
-  return lookup(view, at, length, hash >>> (32 - SLOT_BITS), limit);
+  return lookup(view, at, length, slotOf(hash), limit);
+}
+
+function slotOf(hash: number): number {
+  return Math.imul(hash, 0x9e3779b1) >>> (32 - SLOT_BITS);
 }
 
 function lookup(view: DataView, at: number, length: number, slot: number, words: number): string {
