@@ -64,37 +64,47 @@ type MakeSubject = (size: number, schema: Schema) => Subject;
 /** Like C's counters: a variable that outgrows small integers would be a new heap number each time. */
 const sum = new Uint32Array(1);
 
+type Way<F> = Readonly<Record<number, F>>;
+
+/** By the event's size. The same function for each drain, as in a script: engines take a new one for another. */
+const INTEGERS_AT: Way<(view: DataView, at: number) => void> = {
+  16: (v, at) => void (sum[0]! += v.getUint32(at + 8, true) + v.getUint32(at + 12, true) + early(v, at)),
+  48: addIntegersAt,
+  256: addIntegersAt,
+};
+const INTEGERS: Way<(event: BenchEvent) => void> = {
+  16: (e) => void (sum[0]! += e.pid + e.cpu + (e.ts < 5n ? 1 : 0)),
+  48: addIntegers,
+  256: addIntegers,
+};
+const FIELDS: Way<(event: BenchEvent) => void> = {
+  16: (e) => void (sum[0]! += e.pid + e.cpu + (e.ts < 5n ? 1 : 0)),
+  48: (e) => void (sum[0]! += e.pid + e.cpu + e.ret + e.flags + e.comm.length + (e.ts < e.seq ? 1 : 0)),
+  256: (e) =>
+    void (sum[0]! += e.pid + e.cpu + e.ret + e.flags + e.comm.length + e.path!.length + (e.ts < e.seq ? 1 : 0)),
+};
+
 /** How to read: our side, and the mode of the C side that does the same with the same fields. */
 const WAYS: Readonly<Record<string, { c: string; drain: (buffer: EventBuffer, size: number) => number }>> = {
-  "scan, nothing read": { c: "none", drain: (buffer) => buffer.scan(() => void sum[0]!++) },
-  "scan, integers by offset": {
-    c: "integers",
-    drain: (buffer, size) =>
-      size === 16
-        ? buffer.scan((v, at) =>
-          void (sum[0]! += v.getUint32(at + 8, true) + v.getUint32(at + 12, true) + early(v, at))
-        )
-        : buffer.scan((v, at) =>
-          void (sum[0]! += v.getUint32(at + 8, true) + v.getUint32(at + 12, true) + v.getInt32(at + 24, true) +
-            v.getUint32(at + 28, true) + below(v, at, at + 16))
-        ),
-  },
-  "each, integers by name": {
-    c: "integers",
-    drain: (buffer, size) =>
-      size === 16
-        ? buffer.each((e) => void (sum[0]! += e.pid + e.cpu + (e.ts < 5n ? 1 : 0)))
-        : buffer.each((e) => void (sum[0]! += e.pid + e.cpu + e.ret + e.flags + (e.ts < e.seq ? 1 : 0))),
-  },
-  "each, all fields by name": {
-    c: "all",
-    drain: (buffer, size) => buffer.each(size === 16 ? addSmall : size === 48 ? addMiddle : addLarge),
-  },
-  "consume, objects of all fields": {
-    c: "all",
-    drain: (buffer, size) => buffer.consume(size === 16 ? addSmall : size === 48 ? addMiddle : addLarge),
-  },
+  "scan, nothing read": { c: "none", drain: (buffer) => buffer.scan(countOne) },
+  "scan, integers by offset": { c: "integers", drain: (buffer, size) => buffer.scan(INTEGERS_AT[size]!) },
+  "each, integers by name": { c: "integers", drain: (buffer, size) => buffer.each(INTEGERS[size]!) },
+  "each, all fields by name": { c: "all", drain: (buffer, size) => buffer.each(FIELDS[size]!) },
+  "consume, objects of all fields": { c: "all", drain: (buffer, size) => buffer.consume(FIELDS[size]!) },
 };
+
+function countOne(): void {
+  sum[0]!++;
+}
+
+function addIntegers(e: BenchEvent): void {
+  sum[0]! += e.pid + e.cpu + e.ret + e.flags + (e.ts < e.seq ? 1 : 0);
+}
+
+function addIntegersAt(v: DataView, at: number): void {
+  sum[0]! += v.getUint32(at + 8, true) + v.getUint32(at + 12, true) + v.getInt32(at + 24, true) +
+    v.getUint32(at + 28, true) + below(v, at, at + 16);
+}
 
 function early(view: DataView, at: number): number {
   return view.getUint32(at + 4, true) === 0 && view.getUint32(at, true) < 5 ? 1 : 0;
@@ -105,18 +115,6 @@ function below(view: DataView, a: number, b: number): number {
   const highA = view.getUint32(a + 4, true);
   const highB = view.getUint32(b + 4, true);
   return highA < highB || (highA === highB && view.getUint32(a, true) < view.getUint32(b, true)) ? 1 : 0;
-}
-
-function addSmall(e: BenchEvent): void {
-  sum[0]! += e.pid + e.cpu + (e.ts < 5n ? 1 : 0);
-}
-
-function addMiddle(e: BenchEvent): void {
-  sum[0]! += e.pid + e.cpu + e.ret + e.flags + e.comm.length + (e.ts < e.seq ? 1 : 0);
-}
-
-function addLarge(e: BenchEvent): void {
-  sum[0]! += e.pid + e.cpu + e.ret + e.flags + e.comm.length + e.path!.length + (e.ts < e.seq ? 1 : 0);
 }
 
 /** Runs all ways for all sizes, or, as a child, the one that the arguments name. */

@@ -1,10 +1,17 @@
 /** From the bytes of a record to an event, for ring and perf buffers. */
 import type { Codec } from "../bytes/codec.ts";
 import { FormatError } from "../errors.ts";
+import { OwnCode } from "./own_code.ts";
 import { type Reader, WarmReader } from "./reader.ts";
 import { type RecordWindow, recordWindow } from "./record_window.ts";
-import type { RecordVisitor } from "./ring.ts";
 import type { SizedCodec } from "./tagged.ts";
+import { type RecordVisitor, type Walk, walkRecords } from "./walk.ts";
+
+/** Gets an event; may return false to stop. */
+export type EventHandler<T> = (event: T) => boolean | void;
+
+/** Scans a buffer; `walk` is the loop for ring buffers. Returns how many records there were. */
+export type Scan = (visit: RecordVisitor, walk: Walk) => number;
 
 /** Decodes the records of one buffer. Without a codec events are copies of the bytes. */
 export class EventDecoder<T> {
@@ -15,6 +22,8 @@ export class EventDecoder<T> {
   readonly #where: string;
   readonly #codec: Codec<T> | undefined;
   #window: RecordWindow<T> | undefined;
+  readonly #objects: Way<T> = new Way();
+  readonly #windows: Way<T> = new Way();
 
   /** `where` names the buffer in errors. */
   constructor(codec: Codec<T> | undefined, where: string) {
@@ -25,56 +34,99 @@ export class EventDecoder<T> {
     this.#codec = codec;
   }
 
-  /** A visitor of records that passes events on. Make one for each scan: readers get faster. */
-  visitor(handler: (event: T) => boolean | void): RecordVisitor {
-    const read = this.#reader?.read;
-    if (read === undefined) {
-      return (view, offset, length) => handler(new Uint8Array(view.buffer, offset, length).slice() as T);
-    }
-    return this.#visitor(handler, read);
+  /** Scans with a visitor that passes events on. Returns what `scan` does. */
+  consume(handler: EventHandler<T>, scan: Scan): number {
+    const way = this.#objects;
+    const visit = this.#visitor(way, handler, this.#reader?.read ?? (copy as Reader<T>));
+    return this.#counted(way, scan(visit, way.walk));
   }
 
   /**
    * Scans with a visitor that passes a window on, which ends with the scan: what keeps it must not read memory that is
-   * unmapped. Records that differ in size, and bytes, come as they do from `visitor`.
+   * unmapped. Records that differ in size, and bytes, come as they do from `consume`.
    */
-  withWindow(handler: (event: T) => boolean | void, scan: (visit: RecordVisitor) => number): number {
-    if (this.#codec === undefined || this.#sizeAt !== undefined) return this.counted(scan(this.visitor(handler)));
+  each(handler: EventHandler<T>, scan: Scan): number {
+    if (this.#codec === undefined || this.#sizeAt !== undefined) return this.consume(handler, scan);
     const window = this.#window ?? recordWindow(this.#codec);
     this.#window = undefined; // not for scans that the handler starts
+    const way = this.#windows;
     try {
-      return scan(this.#visitor(handler, window.move));
+      return this.#counted(way, scan(this.#visitor(way, handler, window.move), way.walk));
     } finally {
       window.release();
       this.#window = window;
     }
   }
 
-  #visitor(handler: (event: T) => boolean | void, read: Reader<T>): RecordVisitor {
-    const size = this.#size;
-    const sizeAt = this.#sizeAt;
-    if (sizeAt !== undefined) {
-      return (view, offset, length) => {
-        if (length < size) this.#tooShort(length, size);
-        const wanted = sizeAt(view, offset);
-        if (length < wanted) this.#tooShort(length, wanted);
-        return handler(read(view, offset));
-      };
-    }
-    return (view, offset, length) => {
-      // Longer is fine: the kernel pads perf samples, and programs may append to a struct.
-      if (length < size) this.#tooShort(length, size);
-      return handler(read(view, offset));
-    };
-  }
-
-  /** Tells how many records a scan had; returns it. */
-  counted(count: number): number {
+  #counted(way: Way<T>, count: number): number {
     this.#reader?.warm(count);
+    way.warm(count);
     return count;
   }
 
-  #tooShort(length: number, size: number): never {
+  #visitor(way: Way<T>, handler: EventHandler<T>, read: Reader<T> | typeof copy): RecordVisitor {
+    const sizeAt = this.#sizeAt;
+    if (sizeAt === undefined) return way.visitor(handler, read as Reader<T>, this.#size, this.#tooShort);
+    const size = this.#size;
+    return (view, offset, length) => {
+      if (length < size) this.#tooShort(length, size);
+      const wanted = sizeAt(view, offset);
+      if (length < wanted) this.#tooShort(length, wanted);
+      return handler((read as Reader<T>)(view, offset));
+    };
+  }
+
+  readonly #tooShort = (length: number, size: number): never => {
     throw new FormatError(this.#where, `a record has ${length} bytes, but its type has ${size}`);
+  };
+}
+
+/** Events of buffers without a type. */
+function copy(view: DataView, offset: number, length: number): Uint8Array {
+  return new Uint8Array(view.buffer, offset, length).slice();
+}
+
+/** A visitor of records; for `OwnCode`, so it uses nothing but its parameters. */
+function makeVisitor<T>(
+  handler: EventHandler<T>,
+  read: (view: DataView, offset: number, length: number) => T,
+  size: number,
+  tooShort: (length: number, size: number) => never,
+): RecordVisitor {
+  return (view, offset, length) => {
+    // Longer is fine: the kernel pads perf samples, and programs may append to a struct.
+    if (length < size) tooShort(length, size);
+    return handler(read(view, offset, length));
+  };
+}
+
+/** One way of reading a buffer: the code that is its own once it is used enough, and the visitor of the last handler. */
+class Way<T> {
+  readonly #walk: OwnCode<Walk> = new OwnCode(walkRecords);
+  readonly #make: OwnCode<typeof makeVisitor<T>> = new OwnCode(makeVisitor<T>);
+  #last: { handler: EventHandler<T>; read: Reader<T>; make: unknown; visit: RecordVisitor } | undefined;
+
+  get walk(): Walk {
+    return this.#walk.code;
+  }
+
+  warm(count: number): void {
+    this.#walk.warm(count);
+    this.#make.warm(count);
+  }
+
+  /** The same one for the same handler: engines inline it into the loop then. */
+  visitor(
+    handler: EventHandler<T>,
+    read: Reader<T>,
+    size: number,
+    tooShort: (length: number, size: number) => never,
+  ): RecordVisitor {
+    const last = this.#last;
+    const make = this.#make.code;
+    if (last?.handler === handler && last.read === read && last.make === make) return last.visit;
+    const visit = make(handler, read, size, tooShort);
+    this.#last = { handler, read, make, visit };
+    return visit;
   }
 }

@@ -10,7 +10,8 @@ import { type Mapping, pageSize } from "../syscall/memory.ts";
 import { EventDecoder } from "./event_decoder.ts";
 import { EventReader, type ReadOptions } from "./events.ts";
 import { type EventArray, type EventRing, openEventRings } from "./perf_event.ts";
-import { fence, type RecordVisitor } from "./ring.ts";
+import { fence } from "./ring.ts";
+import type { RecordVisitor } from "./walk.ts";
 
 /** Options of opening a perf event array. */
 export interface PerfBufferOptions {
@@ -114,7 +115,7 @@ export class PerfBuffer<T = Uint8Array> implements AsyncIterable<T>, Disposable 
   /** The same with one object for all events, whose properties are read when asked for: see `RingBuffer.each`. */
   each(handler: (event: Readonly<T>) => boolean | void, limit: number = Infinity): number {
     const { count, stopped } = this.#reader.consumeQueued(handler, limit);
-    return stopped ? count : count + this.#decoder.withWindow(handler, (visit) => this.#drain(visit, limit - count));
+    return stopped ? count : count + this.#decoder.each(handler, (visit) => this.#drain(visit, limit - count));
   }
 
   /** Calls `visit` with the bytes of each event, valid during the call only. */
@@ -170,7 +171,7 @@ export class PerfBuffer<T = Uint8Array> implements AsyncIterable<T>, Disposable 
   }
 
   #consume(handler: (event: T) => boolean | void, limit: number): number {
-    return this.#decoder.counted(this.#drain(this.#decoder.visitor(handler), limit));
+    return this.#decoder.consume(handler, (visit) => this.#drain(visit, limit));
   }
 }
 

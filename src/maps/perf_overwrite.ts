@@ -11,7 +11,8 @@ import { pageSize } from "../syscall/memory.ts";
 import { perfPauseOutput } from "../syscall/perf_event.ts";
 import { EventDecoder } from "./event_decoder.ts";
 import { type EventArray, type EventRing, openEventRings } from "./perf_event.ts";
-import { fence, type RecordVisitor } from "./ring.ts";
+import { fence } from "./ring.ts";
+import type { RecordVisitor } from "./walk.ts";
 
 /** Options of opening a perf event array that overwrites. */
 export interface PerfOverwriteOptions {
@@ -65,14 +66,15 @@ export class PerfOverwriteBuffer<T = Uint8Array> implements Disposable {
     const events: T[] = [];
     for (const [i, ring] of this.#rings.entries()) {
       const ofCpu: T[] = [];
-      const visit = this.#decoder.visitor((event) => void ofCpu.push(event));
-      perfPauseOutput(ring.fd.number, true);
-      try {
-        this.#heads[i] = readBackwards(ring, this.#heads[i]!, visit);
-      } finally {
-        perfPauseOutput(ring.fd.number, false);
-      }
-      this.#decoder.counted(ofCpu.length);
+      this.#decoder.consume((event) => void ofCpu.push(event), (visit) => {
+        perfPauseOutput(ring.fd.number, true);
+        try {
+          this.#heads[i] = readBackwards(ring, this.#heads[i]!, visit);
+        } finally {
+          perfPauseOutput(ring.fd.number, false);
+        }
+        return ofCpu.length;
+      });
       for (const event of ofCpu.reverse()) events.push(event);
     }
     return events;

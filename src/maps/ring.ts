@@ -16,18 +16,13 @@ import type { Arch } from "../abi/arch.ts";
 import { PROT_READ, PROT_WRITE } from "../abi/defines.ts";
 import { Mapping, pageSize } from "../syscall/memory.ts";
 import { runtime } from "../syscall/runtime/mod.ts";
+import { type RecordVisitor, type Walk, type Walked, walkRecords } from "./walk.ts";
 
-const BUSY = 0x8000_0000 | 0;
-/** Above it a header has its two marks: busy, and (0x4000_0000) discarded. */
-const MARKS_SHIFT = 30;
 const LENGTH = 0x3fff_ffff;
 const HEADER = 8;
 
 /** Records of one piece; positions are released, and memory ordered, once per piece. */
 const PIECE_RECORDS = 1024;
-
-/** Gets the bytes of a record, valid during the call. Return false to stop after it. */
-export type RecordVisitor = (view: DataView, offset: number, length: number) => boolean | void;
 
 const word = new Int32Array(new SharedArrayBuffer(4));
 
@@ -65,10 +60,8 @@ export class Ring implements Disposable {
   /** Where reading goes on: a count of bytes that only grows; exact up to 2^53, and a year has 2^55 nanoseconds. */
   #position: number;
   #scanning = false;
-  /** Set by the visitor's false. */
-  #stopped = false;
-  /** Bytes of the last piece that are done. */
-  #done = 0;
+  /** Of the last piece. */
+  readonly #walked: Walked = { done: 0, records: 0, bytes: 0, discarded: 0, stopped: false };
   /** The machine may read data before the header that was read before it. */
   readonly #reorders: boolean;
 
@@ -102,18 +95,18 @@ export class Ring implements Disposable {
 
   /**
    * Visits the records that are there, at most `limit`. Stops at a record that is still being written. Returns how
-   * many it visited. If `visit` throws, its record counts as read and the error passes through.
+   * many it visited. If `visit` throws, its record counts as read and the error passes through. `walk` is the loop.
    */
-  scan(visit: RecordVisitor, limit: number = Infinity): number {
+  scan(visit: RecordVisitor, limit: number = Infinity, walk: Walk = walkRecords): number {
     if (this.#scanning) throw new TypeError("Cannot read the ring: it is being read by an outer call");
     this.#scanning = true;
-    this.#stopped = false;
+    const walked = this.#walked;
     let total = 0;
     try {
-      while (total < limit && !this.#stopped) {
-        this.#done = 0;
-        total += this.#piece(visit, Math.min(limit - total, PIECE_RECORDS));
-        if (this.#done === 0) break; // empty, or the oldest record is busy
+      while (total < limit) {
+        this.#piece(visit, Math.min(limit - total, PIECE_RECORDS), walk);
+        total += walked.records;
+        if (walked.stopped || walked.done === 0) break; // 0: empty, or the oldest record is busy
       }
     } finally {
       this.#scanning = false;
@@ -130,79 +123,43 @@ export class Ring implements Disposable {
     this.close();
   }
 
-  /** Visits one piece, at most `limit` records. Returns their number. */
-  #piece(visit: RecordVisitor, limit: number): number {
+  /** Visits one piece, at most `limit` records. */
+  #piece(visit: RecordVisitor, limit: number, walk: Walk): void {
+    const walked = this.#walked;
+    walked.done =
+      walked.records =
+      walked.bytes =
+      walked.discarded =
+        0;
+    walked.stopped = false;
     const available = Math.min(this.available, this.#pieceBytes);
-    if (available === 0) return 0;
-    return this.#walk(visit, limit, this.#reorders ? this.#ready(limit, available) : available);
+    if (available === 0) return;
+    const from = this.#dataAt + (this.#position & this.#mask);
+    const stop = from + (this.#reorders ? this.#ready(from, limit, available) : available);
+    try {
+      walk(this.#view, from, stop, limit, visit, walked);
+    } finally {
+      const { counters } = this;
+      counters.records += walked.records;
+      counters.bytes += walked.bytes;
+      counters.discarded += walked.discarded;
+      if (walked.done > 0) this.#release(walked.done);
+    }
   }
 
   /** How many of `bytes` are records that are written, about `limit` of them. Their data may be read after it. */
-  #ready(limit: number, bytes: number): number {
+  #ready(from: number, limit: number, bytes: number): number {
     fence();
     const view = this.#view;
-    const first = this.#nextAt;
-    const stop = first + bytes;
-    let at = first;
+    const stop = from + bytes;
+    let at = from;
     for (let count = 0; at < stop && count < limit; count++) {
       const header = view.getInt32(at, true);
-      if (header & BUSY) break;
+      if (header < 0) break; // busy
       at += ((header & LENGTH) + HEADER + 7) & ~7;
     }
     fence();
-    return at - first;
-  }
-
-  /**
-   * The loop of it all. A step to the next record depends on this one's header, so what counts is the path from load to
-   * load: no mask, since the second mapping follows the first; one test for both marks; a DataView, which takes byte
-   * offsets as they are. bench/ringbuf.ts: 2 ns a record on both engines, where libbpf takes 3.
-   */
-  #walk(visit: RecordVisitor, limit: number, bytes: number): number {
-    const view = this.#view;
-    const first = this.#nextAt;
-    const stop = first + bytes;
-    // Not in one destructuring: JavaScriptCore forgets that they are integers, and takes 5 ns a record.
-    let at = first;
-    let count = 0;
-    let length = 0;
-    let discarded = 0;
-    try {
-      while (at < stop && count < limit) {
-        const header = view.getInt32(at, true);
-        const data = at + HEADER;
-        if (header >>> MARKS_SHIFT !== 0) {
-          if (header & BUSY) break;
-          at += ((header & LENGTH) + HEADER + 7) & ~7;
-          discarded++;
-          continue;
-        }
-        at += (header + HEADER + 7) & ~7;
-        count++;
-        length += header;
-        if (visit(view, data, header) === false) {
-          this.#stopped = true;
-          break;
-        }
-      }
-    } finally {
-      this.#finish(at - first, count, length, discarded);
-    }
-    return count;
-  }
-
-  /** Where the next record begins in the mapping. */
-  get #nextAt(): number {
-    return this.#dataAt + (this.#position & this.#mask);
-  }
-
-  #finish(bytes: number, records: number, length: number, discarded: number): void {
-    const { counters } = this;
-    counters.records += records;
-    counters.bytes += length;
-    counters.discarded += discarded;
-    this.#done = bytes;
-    if (bytes > 0) this.#release(bytes);
+    return at - from;
   }
 
   /**

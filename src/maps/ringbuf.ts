@@ -9,7 +9,9 @@ import type { Fd } from "../syscall/fd.ts";
 import { MapBase, type MapParams } from "./base.ts";
 import { EventDecoder } from "./event_decoder.ts";
 import { EventReader, type ReadOptions } from "./events.ts";
-import { type RecordVisitor, Ring } from "./ring.ts";
+import { OwnCode } from "./own_code.ts";
+import { Ring } from "./ring.ts";
+import { type RecordVisitor, type Walk, walkRecords } from "./walk.ts";
 
 /** Numbers of a ring since it was opened here. */
 export interface RingStats {
@@ -39,6 +41,8 @@ export interface RingStats {
 export class RingBuffer<T = Uint8Array> extends MapBase implements AsyncIterable<T> {
   readonly #decoder: EventDecoder<T>;
   readonly #reader: EventReader<T>;
+  /** The loop of `scan`. */
+  readonly #walk: OwnCode<Walk> = new OwnCode(walkRecords);
   #ring: Ring | undefined;
 
   constructor(fd: Fd, params: MapParams, codec?: Codec<T>) {
@@ -95,7 +99,7 @@ export class RingBuffer<T = Uint8Array> extends MapBase implements AsyncIterable
   each(handler: (event: Readonly<T>) => boolean | void, limit: number = Infinity): number {
     const { count, stopped } = this.#reader.consumeQueued(handler, limit);
     if (stopped) return count;
-    return count + this.#decoder.withWindow(handler, (visit) => this.#open().scan(visit, limit - count));
+    return count + this.#decoder.each(handler, (visit, walk) => this.#open().scan(visit, limit - count, walk));
   }
 
   /**
@@ -110,7 +114,9 @@ export class RingBuffer<T = Uint8Array> extends MapBase implements AsyncIterable
    * ```
    */
   scan(visit: RecordVisitor, limit: number = Infinity): number {
-    return this.#open().scan(visit, limit);
+    const count = this.#open().scan(visit, limit, this.#walk.code);
+    this.#walk.warm(count);
+    return count;
   }
 
   /** Counts, and how full the ring is. */
@@ -144,6 +150,6 @@ export class RingBuffer<T = Uint8Array> extends MapBase implements AsyncIterable
   }
 
   #scan(handler: (event: T) => boolean | void, limit: number): number {
-    return this.#decoder.counted(this.#open().scan(this.#decoder.visitor(handler), limit));
+    return this.#decoder.consume(handler, (visit, walk) => this.#open().scan(visit, limit, walk));
   }
 }

@@ -5,16 +5,19 @@
  */
 import { decodeString } from "../bytes/composites.ts";
 
-const SLOT_BITS = 9;
+const SLOT_BITS = 10;
+const SLOTS = 1 << SLOT_BITS;
 /** Longer texts are not kept: 16 words of 4 bytes. */
 const MAX_WORDS = 16;
 
-const texts: string[] = new Array<string>(1 << SLOT_BITS).fill("");
+const texts: string[] = new Array<string>(SLOTS).fill("");
 /** For each slot the words of the text, the last one with nothing behind the NUL. */
-const kept = new Int32Array((1 << SLOT_BITS) * MAX_WORDS);
+const kept = new Int32Array(SLOTS * MAX_WORDS);
 /** How many words each slot has: a field that is full has no NUL to tell it from the start of a longer text. */
-const counts = new Uint8Array(1 << SLOT_BITS);
+const counts = new Uint8Array(SLOTS);
 const found = new Int32Array(MAX_WORDS);
+/** Which of a pair of slots is given up next: two texts that meet must not drive each other out for ever. */
+let turn = 0;
 
 /** The text in `length` bytes up to the first NUL. `length` is a multiple of 4. */
 export function cachedText(view: DataView, at: number, length: number): string {
@@ -27,30 +30,29 @@ export function cachedText(view: DataView, at: number, length: number): string {
     found[i] = word;
     // A rotation takes one cycle where a multiplication takes three, and each word waits for the one before.
     hash = ((hash << 5) | (hash >>> 27)) ^ word;
-    if (zeros !== 0) return lookup(view, at, length, slotOf(hash), i + 1);
+    if (zeros !== 0) return lookup(view, at, length, hash, i + 1);
   }
   if (limit << 2 < length) return decode(view, at, length);
-  return lookup(view, at, length, slotOf(hash), limit);
+  return lookup(view, at, length, hash, limit);
 }
 
-function slotOf(hash: number): number {
-  return Math.imul(hash, 0x9e3779b1) >>> (32 - SLOT_BITS);
+/** From one of the two slots of its hash, else decoded and kept in one. */
+function lookup(view: DataView, at: number, length: number, hash: number, words: number): string {
+  const slot = (Math.imul(hash ^ (hash >>> 15), 0x9e3779b1) >>> (32 - SLOT_BITS)) & ~1;
+  if (holds(slot, words)) return texts[slot]!;
+  if (holds(slot + 1, words)) return texts[slot + 1]!;
+  turn ^= 1;
+  const free = slot + turn;
+  for (let i = 0; i < words; i++) kept[free * MAX_WORDS + i] = found[i]!;
+  counts[free] = words;
+  return texts[free] = decode(view, at, length);
 }
 
-function lookup(view: DataView, at: number, length: number, slot: number, words: number): string {
-  if (counts[slot] !== words) return keep(view, at, length, slot, words);
+function holds(slot: number, words: number): boolean {
+  if (counts[slot] !== words) return false;
   const base = slot * MAX_WORDS;
-  for (let i = 0; i < words; i++) {
-    if (kept[base + i] !== found[i]) return keep(view, at, length, slot, words);
-  }
-  return texts[slot]!;
-}
-
-function keep(view: DataView, at: number, length: number, slot: number, words: number): string {
-  const text = decode(view, at, length);
-  kept.set(words === MAX_WORDS ? found : found.subarray(0, words), slot * MAX_WORDS);
-  counts[slot] = words;
-  return texts[slot] = text;
+  for (let i = 0; i < words; i++) if (kept[base + i] !== found[i]) return false;
+  return true;
 }
 
 function decode(view: DataView, at: number, length: number): string {
