@@ -109,7 +109,10 @@ export interface UprobeOptions {
    * process sees it: in its container, and first among the files that it has mapped.
    */
   path?: string;
-  /** Function, also with version: `memcpy@GLIBC_2.2.5`; with `*` or `?` all functions that match. */
+  /**
+   * Function, also with version: `memcpy@GLIBC_2.2.5`; with `*` or `?` all functions that match. Of stripped files also
+   * those in their debug files, by build id or debug link, and in `.gnu_debugdata`.
+   */
   symbol?: string;
   /** Or an address, as the file's symbol table has it. */
   address?: Cookie;

@@ -1,9 +1,12 @@
 /**
- * The separate file with the symbols of a stripped program or library: by build id, then by the name and checksum in
- * `.gnu_debuglink`, in the places where gdb looks. See "Debugging Information in Separate Files" of its manual.
+ * The symbols of a stripped program or library: in a separate file, found by build id, then by the name and checksum in
+ * `.gnu_debuglink`, in the places where gdb looks; or in a small compressed ELF file within it, `.gnu_debugdata`, as
+ * Fedora has it. See "Debugging Information in Separate Files" and "MiniDebugInfo" of gdb's manual.
  */
+import { crc32 } from "../bytes/crc32.ts";
 import { SHT_NOTE } from "../abi/elf.ts";
-import type { ElfFile } from "../object/elf.ts";
+import { unxz } from "../bytes/xz.ts";
+import { type ElfFile, readElf } from "../object/elf.ts";
 import { mapFile, tryStat } from "../syscall/files.ts";
 
 const ROOT = "/usr/lib/debug";
@@ -21,6 +24,12 @@ export function findDebugFile(path: string, elf: ElfFile): string | undefined {
   const folder = path.slice(0, path.lastIndexOf("/") + 1) || "./";
   const places = [`${folder}${link.name}`, `${folder}.debug/${link.name}`, `${ROOT}${folder}${link.name}`];
   return places.find((place) => place !== path && isFile(place) && checksumOf(place) === link.checksum);
+}
+
+/** The file in `.gnu_debugdata`, which has what was taken from the symbol table; undefined if there is none. */
+export function embeddedDebugFile(path: string, elf: ElfFile): ElfFile | undefined {
+  const section = elf.section(".gnu_debugdata");
+  return section === undefined ? undefined : readElf(unxz(section.bytes, section.path), `${path}: .gnu_debugdata`);
 }
 
 /** The note NT_GNU_BUILD_ID as hexadecimal text. */
@@ -58,17 +67,4 @@ function isFile(path: string): boolean {
 function checksumOf(path: string): number {
   using file = mapFile(path);
   return crc32(file.bytes);
-}
-
-/** CRC-32 as zip and Ethernet have it (reflected, polynomial 0xedb88320). */
-export function crc32(bytes: Uint8Array): number {
-  const table = new Uint32Array(256);
-  for (let i = 0; i < 256; i++) {
-    let value = i;
-    for (let bit = 0; bit < 8; bit++) value = (value & 1) !== 0 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
-    table[i] = value;
-  }
-  let crc = 0xffffffff;
-  for (let i = 0; i < bytes.length; i++) crc = table[(crc ^ bytes[i]!) & 255]! ^ (crc >>> 8);
-  return (crc ^ 0xffffffff) >>> 0;
 }

@@ -1,10 +1,10 @@
 /**
  * Functions of a program or library by name or pattern, also where the file was stripped and its symbols are in a
- * separate debug file.
+ * separate debug file, or in one within it.
  */
 import { NotFoundError } from "../errors.ts";
 import type { ElfFile } from "../object/elf.ts";
-import { findDebugFile } from "./debug_file.ts";
+import { embeddedDebugFile, findDebugFile } from "./debug_file.ts";
 import { findFunction, type FunctionPlace, matchFunctions, withElf } from "./elf_symbols.ts";
 
 /** Where a function starts, from the start of the file. Throws `NotFoundError`. */
@@ -36,5 +36,7 @@ export function matchingFunctions(path: string, pattern: RegExp, text: string): 
 function inDebugFile<T>(path: string, elf: ElfFile, use: (debug: ElfFile) => T): T | undefined {
   if (elf.symbols.count > 1) return undefined;
   const file = findDebugFile(path, elf);
-  return file === undefined ? undefined : withElf(file, use);
+  if (file !== undefined) return withElf(file, use);
+  const embedded = embeddedDebugFile(path, elf);
+  return embedded === undefined ? undefined : use(embedded);
 }

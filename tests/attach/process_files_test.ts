@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { buildId, crc32 } from "../../src/kernel/debug_file.ts";
+import { crc32 } from "../../src/bytes/crc32.ts";
+import { buildId } from "../../src/kernel/debug_file.ts";
 import { parseMappedFiles } from "../../src/kernel/process_files.ts";
 import { readElf } from "../../src/object/elf.ts";
 import { readFileSync } from "node:fs";

@@ -110,6 +110,24 @@ kernelTest("a uprobe finds functions of stripped files by their debug files", {
   assertEquals(withElf(built.path, (elf) => findDebugFile(built.path, elf)), undefined);
 });
 
+kernelTest("a uprobe finds functions of stripped files by the small debug file within", {
+  needs: ["uprobes", "tool:cc", "tool:objcopy", "tool:xz"],
+}, () => {
+  using built = new Built();
+  const [whole, symbols] = [`${built.folder}/whole`, `${built.folder}/symbols`];
+  copyFileSync(built.path, whole);
+  built.tool("objcopy", "--only-keep-debug", "--strip-debug", whole, symbols);
+  built.tool("xz", symbols);
+  built.tool("objcopy", "--strip-all", "--add-section", `.gnu_debugdata=${symbols}.xz`, whole, built.path);
+  assertEquals(functionOffset(built.path, "beta"), functionOffset(whole, "beta"));
+  using prog = new CountingProgram(`uprobe/${built.path}:beta`);
+  using link = attachFromSection(prog)!;
+  assertEquals(prog.during(() => built.run()), 1);
+  link.close();
+  using _all = attachProgram(prog, { path: built.path, symbol: "alpha_*" });
+  assertEquals(prog.during(() => built.run()), 2);
+});
+
 kernelTest("a uprobe finds a path in the mount namespace of a process", {
   needs: ["uprobes", "tool:cc", "tool:unshare"],
 }, async () => {
