@@ -3,7 +3,7 @@
  * of bpf-linker: link, internalise, optimise, generate code; files in between live in a folder that is removed.
  */
 import { NotSupportedError, WaggleError } from "../errors.ts";
-import { host, readInput, writeOutput } from "../syscall/mod.ts";
+import { host } from "../syscall/command_line.ts";
 import type { BitcodeInput } from "./link_inputs.ts";
 import { exportedGlobals, withoutInlineNever, withoutStackProbe } from "./llvm_ir.ts";
 
@@ -71,7 +71,7 @@ function prepare(tools: Llvm, files: readonly string[], folder: string, options:
 function dump(options: BitcodeOptions, name: string, text: string): void {
   if (options.dumpModule === undefined) return;
   host().makeFolder(options.dumpModule);
-  writeOutput(`${options.dumpModule}/${name}`, encoder.encode(text));
+  host().writeFile(`${options.dumpModule}/${name}`, encoder.encode(text));
 }
 
 const MEMORY_BUILTINS = ["memcpy", "memmove", "memset", "memcmp", "bcmp"];
@@ -104,7 +104,7 @@ function optimize(tools: Llvm, module: Module, folder: string, options: BitcodeO
 }
 
 function generate(tools: Llvm, path: string, folder: string, options: BitcodeOptions): Uint8Array {
-  if (options.emit === "llvm-ir" || options.emit === "llvm-bc") return readInput(path);
+  if (options.emit === "llvm-ir" || options.emit === "llvm-bc") return host().readFile(path);
   const output = `${folder}/output`;
   const text = decoder.decode(host().readFile(path));
   const level = /[sz]/.test(options.optimize) ? "2" : options.optimize;

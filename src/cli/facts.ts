@@ -2,7 +2,7 @@
 import { NotFoundError, probes as listProbes } from "../../mod.ts";
 import { type Btf, printC, printTs } from "../btf/mod.ts";
 import { FEATURES, kernelBtf, kernelVersion, moduleBtfs, parseBtfFile, probeFeature } from "../kernel/mod.ts";
-import { readInput } from "../syscall/mod.ts";
+import { commandFiles } from "../syscall/mod.ts";
 import { type Command, COMMON } from "./command.ts";
 import { parseOptions, UsageError } from "./options.ts";
 import { json, print, table } from "./output.ts";
@@ -70,13 +70,13 @@ export const types: Command = {
   usage: "NAME... [--from FILE] [--c]",
   help: "NAME is a struct, union, enum or typedef. With --from, no name means all types of the file.",
   options: TYPES_OPTIONS,
-  run(args) {
+  async run(args) {
     const { options, positional } = parseOptions(TYPES_OPTIONS, args);
     if (positional.length === 0 && options.from === undefined) {
       throw new UsageError("Cannot print types: give at least one name, or --from FILE");
     }
     if (options.from !== undefined) {
-      const types = parseBtfFile(readInput(options.from), options.from);
+      const types = parseBtfFile((await commandFiles()).read(options.from), options.from);
       print(
         declare(
           types,

@@ -3,8 +3,8 @@
  * can be the `linker` of a Rust build; options that only its way of working needs are accepted and do nothing.
  */
 import { WaggleError } from "../errors.ts";
-import { link, type LinkInput } from "../object/mod.ts";
-import { mapInput, readInput, writeOutput } from "../syscall/mod.ts";
+import { link, type LinkInput } from "../object/linker.ts";
+import { commandFiles } from "../syscall/command_line.ts";
 import type { Emit } from "./bitcode.ts";
 import type { Command } from "./command.ts";
 import { sortInputs } from "./link_inputs.ts";
@@ -87,19 +87,23 @@ async function runLinker({ options, positional, flagsAt }: LinkArgs): Promise<nu
   const { output } = options;
   if (positional.length === 0) throw new UsageError("Cannot link: there are no input files");
   if (output === undefined) throw new UsageError("Cannot link: no output file is given", { hint: "add -o FILE" });
+  const { read, map, write } = await commandFiles();
+  // A thin archive names its members relative to itself.
+  const readMember = (archive: string, name: string): Uint8Array =>
+    map(name.startsWith("/") ? name : `${archive.replace(/[^/]*$/, "")}${name}`);
   const files = positional.map((path, i) => ({
     name: path,
-    bytes: mapInput(path),
+    bytes: map(path),
     wholeArchive: flagsAt[i]!.has("whole-archive"),
   }));
   const { objects, bitcode } = sortInputs(files, readMember);
   const emit = emitKind(options.emit, objects);
-  const exports = exportNames(options);
+  const exports = exportNames(options, read);
   const compiled = bitcode.length === 0
     ? undefined
     : (await import("./bitcode.ts")).compileBitcode(bitcode, { ...bitcodeOptions(options, exports), emit });
   if (compiled !== undefined && emit !== "obj") {
-    writeOutput(output, compiled);
+    write(output, compiled);
     return 0;
   }
   const inputs: LinkInput[] = compiled === undefined
@@ -113,7 +117,7 @@ async function runLinker({ options, positional, flagsAt }: LinkArgs): Promise<nu
     minimizeCore: options["minimize-core"],
     readMember,
   });
-  writeOutput(output, result.bytes);
+  write(output, result.bytes);
   for (const name of result.unresolved) printError(`waggle link: warning: extern "${name}" is not defined anywhere`);
   return 0;
 }
@@ -130,10 +134,10 @@ function emitKind(kinds: readonly string[], objects: readonly LinkInput[]): Emit
   return emit;
 }
 
-function exportNames(options: LinkArgs["options"]): string[] | undefined {
+function exportNames(options: LinkArgs["options"], read: (path: string) => Uint8Array): string[] | undefined {
   const file = options["export-symbols"];
   if (file === undefined && options.export.length === 0) return undefined;
-  const listed = file === undefined ? "" : new TextDecoder().decode(readInput(file));
+  const listed = file === undefined ? "" : new TextDecoder().decode(read(file));
   return [...options.export, ...listed.split("\n").map((line) => line.trim()).filter((line) => line !== "")];
 }
 
@@ -154,9 +158,4 @@ function bitcodeOptions(options: LinkArgs["options"], exports: readonly string[]
     debugInfo: options.btf,
     llvmBin: options["llvm-bin"],
   };
-}
-
-/** A thin archive names its members relative to itself. */
-function readMember(archive: string, name: string): Uint8Array {
-  return mapInput(name.startsWith("/") ? name : `${archive.replace(/[^/]*$/, "")}${name}`);
 }

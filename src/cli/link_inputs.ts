@@ -3,7 +3,7 @@
  * Rust library is an archive of bitcode, or of objects that carry bitcode in a section, with a file of metadata.
  */
 import { WaggleError } from "../errors.ts";
-import { isArchive, isElf, type LinkInput, readArchive, readElf } from "../object/mod.ts";
+import { isArchive, isElf, type LinkInput, readArchive, readElf } from "../object/linker.ts";
 
 /** Bitcode or textual IR. */
 export interface BitcodeInput {
@@ -79,9 +79,23 @@ function isIr(bytes: Uint8Array): boolean {
 
 /** What compilers put beside machine code for link-time optimisation; a section without content marks that there is none. */
 function embeddedBitcode(bytes: Uint8Array, path: string): Uint8Array | undefined {
+  if (!sectionNames(bytes).includes(".llvmbc\0")) return undefined; // Nearly all objects, and quicker than reading them.
   const section = readElf(bytes, path).section(".llvmbc");
   return section === undefined || !isBitcode(section.bytes) ? undefined : section.bytes;
 }
+
+/** The string table of an ELF file's section names, as far as there is one; the linker says what is wrong with it. */
+function sectionNames(bytes: Uint8Array): string {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (bytes.length < 64) return "";
+  const little = bytes[5] === 1;
+  const row = Number(view.getBigUint64(40, little)) + 64 * view.getUint16(62, little);
+  if (row + 64 > bytes.length) return "";
+  const start = Number(view.getBigUint64(row + 24, little));
+  return latin1.decode(bytes.subarray(start, start + Number(view.getBigUint64(row + 32, little))));
+}
+
+const latin1 = new TextDecoder("latin1");
 
 function unknownKind(name: string): WaggleError {
   return new WaggleError(`Cannot link "${name}": it is no BPF object, archive, LLVM bitcode or textual IR`);

@@ -5,7 +5,7 @@
  * LLVM's tools.
  */
 import { nearestNames, WaggleError } from "../errors.ts";
-import { host, scriptArgs } from "../syscall/mod.ts";
+import { host, scriptArgs } from "../syscall/command_line.ts";
 import { type Command, commandHelp } from "./command.ts";
 import { UsageError } from "./options.ts";
 import { print, printError } from "./output.ts";

@@ -22,7 +22,7 @@ import {
 import { printC, printTs } from "../btf/mod.ts";
 import { openBtf, parseBtfFile } from "../kernel/mod.ts";
 import { minimalCoreBtf } from "../object/mod.ts";
-import { readInput, writeOutput } from "../syscall/mod.ts";
+import { commandFiles } from "../syscall/mod.ts";
 import { type Command, COMMON, objectRef, subcommand } from "./command.ts";
 import { parseOptions, UsageError } from "./options.ts";
 import { fields, json, print, table } from "./output.ts";
@@ -135,7 +135,7 @@ export const btf: Command = {
     "BTF is an id or a name (vmlinux, a module). FILE is raw BTF or an object file. `min` writes of the types in FILE\n" +
     "those that CO-RE of the objects needs, so that they run on a kernel without types: load(..., { targetBtf }).",
   options: BTF_OPTIONS,
-  run(args) {
+  async run(args) {
     const { options, positional } = parseOptions(BTF_OPTIONS, args);
     const [word, rest] = subcommand(positional, ["list", "show", "dump", "min"]);
     if (word === "min") return writeMinimal(rest);
@@ -143,19 +143,22 @@ export const btf: Command = {
     const [file] = rest;
     const isFile = word === "dump" && rest.length === 1 && file !== undefined && /[/.]/.test(file);
     if (word === "show") return printOne(options.json, "btf", btfDetails(objectRef(rest, "BTF")));
-    const types = isFile ? parseBtfFile(readInput(file), file) : openBtf(btfDetails(objectRef(rest, "BTF")).id);
+    const types = isFile
+      ? parseBtfFile((await commandFiles()).read(file), file)
+      : openBtf(btfDetails(objectRef(rest, "BTF")).id);
     print(options.ts ? printTs(types) : printC(types));
     return 0;
   },
 };
 
 /** As `bpftool gen min_core_btf`. */
-function writeMinimal([file, output, ...objects]: readonly string[]): number {
+async function writeMinimal([file, output, ...objects]: readonly string[]): Promise<number> {
   if (file === undefined || output === undefined || objects.length === 0) {
     throw new UsageError("Cannot reduce types: give a file of types, an output file and at least one object");
   }
-  const inputs = objects.map((name) => ({ name, bytes: readInput(name) }));
-  writeOutput(output, minimalCoreBtf(parseBtfFile(readInput(file), file), inputs).bytes);
+  const { read, write } = await commandFiles();
+  const inputs = objects.map((name) => ({ name, bytes: read(name) }));
+  write(output, minimalCoreBtf(parseBtfFile(read(file), file), inputs).bytes);
   return 0;
 }
 

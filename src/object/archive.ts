@@ -17,16 +17,16 @@ export interface Archive {
   members: ArchiveMember[];
 }
 
-const MAGIC = "!<arch>\n";
-const THIN = "!<thin>\n";
+/** `!<arch>` and `!<thin>`, each with a line feed. */
+const MAGIC = [0x21, 0x3c, 0x61, 0x72, 0x63, 0x68, 0x3e, 0x0a];
+const THIN = [0x21, 0x3c, 0x74, 0x68, 0x69, 0x6e, 0x3e, 0x0a];
 const HEADER = 60;
 const latin1 = new TextDecoder("latin1");
 const utf8 = new TextDecoder();
 
 /** Whether the bytes start like an archive, thin ones included. */
 export function isArchive(bytes: Uint8Array): boolean {
-  const magic = latin1.decode(bytes.subarray(0, 8));
-  return magic === MAGIC || magic === THIN;
+  return MAGIC.every((byte, i) => bytes[i] === byte) || THIN.every((byte, i) => bytes[i] === byte);
 }
 
 /** Reads an archive. Throws `FormatError`. */

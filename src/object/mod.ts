@@ -5,7 +5,7 @@
  * @module
  */
 export { CoreError, type CorePoison, CoreResolver, type CoreTarget } from "./core.ts";
-export { ElfFile, ElfSection, type ElfSegment, isElf, readElf } from "./elf.ts";
+export { ElfFile, ElfSection, type ElfSegment } from "./elf.ts";
 export {
   type ElfDraft,
   type ElfRelocationDraft,
@@ -13,8 +13,7 @@ export {
   type ElfSymbolDraft,
   writeElf,
 } from "./elf_write.ts";
-export { type Archive, type ArchiveMember, isArchive, readArchive } from "./archive.ts";
-export { link, LinkError, type LinkInput, type LinkOptions, type LinkResult } from "./link.ts";
+export * from "./linker.ts";
 export { minimalCoreBtf } from "./link_min_core.ts";
 export { parseObject, type ParseOptions } from "./parse.ts";
 export {

@@ -1,8 +1,7 @@
 /**
- * The machine as a command sees it: arguments, files of any system, other programs, output, exit status. On Linux files
- * go through libc like everything else, so that Deno's `--allow-ffi` is enough; elsewhere through the runtime.
+ * The machine as a command sees it: arguments, files of any system, other programs, output, exit status. Everything else
+ * of this folder is loaded only where files have to go through libc: a command that links needs a fifth of it.
  */
-import { mapFile, readFile, writeFile } from "./files.ts";
 import { type CommandResult, type Host, runtime } from "./runtime/mod.ts";
 
 /** The script's arguments. */
@@ -15,23 +14,26 @@ export function host(): Host {
   return runtime().host;
 }
 
-/** The bytes of a file. Throws `WaggleError` with the path. */
-export function readInput(path: string): Uint8Array {
-  return host().platform === "linux" ? readFile(path) : host().readFile(path);
+/** How a command gets at files. Each throws `WaggleError` with the path. */
+export interface CommandFiles {
+  read(path: string): Uint8Array;
+  /**
+   * The bytes of a file, read only, mapped where that is possible: of a large file only what is looked at is read. They
+   * stay until the process ends.
+   */
+  map(path: string): Uint8Array;
+  /** Writes a file, in place of one that is there. */
+  write(path: string, bytes: Uint8Array): void;
 }
 
-/**
- * The bytes of a file, read only, mapped where that is possible: of a large file only what is looked at is read. They
- * stay until the process ends. Throws `WaggleError` with the path.
- */
-export function mapInput(path: string): Uint8Array {
-  return host().platform === "linux" ? mapFile(path).bytes : host().readFile(path);
-}
-
-/** Writes a file, in place of one that is there. Throws `WaggleError` with the path. */
-export function writeOutput(path: string, bytes: Uint8Array): void {
-  if (host().platform === "linux") writeFile(path, bytes);
-  else host().writeFile(path, bytes);
+/** Files through libc on Deno for Linux, so that `--allow-ffi` is enough as for everything else; elsewhere the runtime's own. */
+export async function commandFiles(): Promise<CommandFiles> {
+  const { name, host } = runtime();
+  if (name !== "deno" || host.platform !== "linux") {
+    return { read: host.readFile, map: host.mapFile, write: host.writeFile };
+  }
+  const { mapFile, readFile, writeFile } = await import("./files.ts");
+  return { read: readFile, map: (path) => mapFile(path).bytes, write: writeFile };
 }
 
 export type { CommandResult, Host };

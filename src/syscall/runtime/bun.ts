@@ -27,6 +27,10 @@ interface BunProcess {
   off(signal: string, handler: () => void): void;
 }
 
+interface BunFiles {
+  mmap(path: string, options: { shared: boolean }): Uint8Array;
+}
+
 interface BunWorker {
   onmessage: ((event: { data: readonly [id: number, result: number] }) => void) | null;
   onerror: ((event: { message?: string }) => void) | null;
@@ -127,6 +131,16 @@ class EpollWorker {
   }
 }
 
+/** A private mapping. What cannot be mapped (pipes, empty files) or opened is left to reading, and its errors. */
+function mapFile(path: string): Uint8Array {
+  const { mmap } = (globalThis as unknown as { Bun: BunFiles }).Bun;
+  try {
+    return mmap(path, { shared: false });
+  } catch {
+    return nodeHost().readFile(path);
+  }
+}
+
 /** Creates the runtime; the first call opens libc. */
 export function bunRuntime(epollPwait: (arch: Runtime["arch"]) => number): Runtime {
   let libc: ReturnType<typeof openLibc> | undefined;
@@ -169,7 +183,7 @@ export function bunRuntime(epollPwait: (arch: Runtime["arch"]) => number): Runti
     hasListeners(signal) {
       return process().listenerCount(signal) > own[signal];
     },
-    host: nodeHost(),
+    host: nodeHost({ mapFile }),
     close() {
       waiter?.close();
       waiter = undefined;

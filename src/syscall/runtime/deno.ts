@@ -102,7 +102,7 @@ export function denoRuntime(epollPwait: (arch: Runtime["arch"]) => number): Runt
       const { process } = globalThis as { process?: { listenerCount(signal: string): number } };
       return (process?.listenerCount(signal) ?? 0) > 0;
     },
-    host: nodeHost(run),
+    host: nodeHost({ run }),
     close() {},
   };
 }

@@ -45,12 +45,16 @@ function attempt<T>(action: string, fn: () => T): T {
 }
 
 /** The machine through `node:fs` and, unless the runtime has a better way to run programs, `node:child_process`. */
-export function nodeHost(run: Host["run"] = runByNode): Host {
+export function nodeHost(own: Partial<Pick<Host, "run" | "mapFile">> = {}): Host {
+  const run = own.run ?? runByNode;
+  const readFile = (path: string): Uint8Array =>
+    attempt(`read "${path}"`, () => new Uint8Array(fs().readFileSync(path)));
   return {
     get platform() {
       return node().platform;
     },
-    readFile: (path) => attempt(`read "${path}"`, () => new Uint8Array(fs().readFileSync(path))),
+    readFile,
+    mapFile: own.mapFile ?? readFile,
     writeFile: (path, bytes) => attempt(`write "${path}"`, () => fs().writeFileSync(path, bytes)),
     makeFolder: (path) => attempt(`make folder "${path}"`, () => fs().mkdirSync(path, { recursive: true })),
     tempFolder: () =>

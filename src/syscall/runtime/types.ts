@@ -57,6 +57,8 @@ export interface Host {
   /** `linux`, `darwin`, `win32`. */
   readonly platform: string;
   readFile(path: string): Uint8Array;
+  /** The same, read only and mapped where the runtime can; the bytes stay until the process ends. */
+  mapFile(path: string): Uint8Array;
   writeFile(path: string, bytes: Uint8Array): void;
   /** Makes a folder and those above it; one that exists is no error. */
   makeFolder(path: string): void;
