@@ -156,6 +156,11 @@ export class Btf implements DecodeSource {
     for (let id = this.firstId; id < this.typeCount; id++) yield id;
   }
 
+  /** Its own ids of what has a name and is no data (functions, variables, sections, tags), in ascending order. */
+  symbolic(): Uint32Array {
+    return this.#scan.others.positions.map((position) => position + this.firstId);
+  }
+
   /** Checks every own type now, instead of when it is asked for. Throws `FormatError`. */
   validate(): this {
     const count = this.#offsets.length - 1;

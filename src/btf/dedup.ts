@@ -6,9 +6,10 @@
 import { Btf } from "./btf.ts";
 import { DedupEqual } from "./dedup_equal.ts";
 import { DedupGraph } from "./dedup_graph.ts";
-import { writeDeduplicated } from "./dedup_write.ts";
+import { assemble, newIds, remapExt, UsedStrings, writeTypes } from "./dedup_write.ts";
 import type { BtfExt } from "./ext.ts";
 import { BTF_KIND, BTF_TYPE_WORDS, vlenOfInfo } from "./kinds.ts";
+import type { PooledNames } from "./name_pool.ts";
 
 /** What deduplication gives. */
 export interface DedupResult {
@@ -19,27 +20,79 @@ export interface DedupResult {
   ext: BtfExt | undefined;
 }
 
-/** What else to do. */
-export interface DedupOptions {
-  /** Goes with the types. */
+/**
+ * A copy of `btf` without duplicates and without unused strings; `ext` goes with it. The types that stay keep their
+ * order. Throws `FormatError` if a type id or string offset is out of range, and for types of unknown kind.
+ */
+export function dedupBtf(btf: Btf, options: { ext?: BtfExt | undefined } = {}): DedupResult {
+  const parts: Btf[] = [];
+  for (let part: Btf | undefined = btf; part !== undefined; part = part.base) parts.unshift(part);
+  const graph = new DedupGraph(parts.reduce((sum, part) => sum + part.bytes.length, 0));
+  let names: PooledNames | undefined;
+  let base: PooledNames | undefined;
+  for (const part of parts) {
+    graph.firstId = part.firstId;
+    base = names;
+    names = graph.append(part, { base: names });
+  }
+  const ext = options.ext === undefined ? undefined : pooled(options.ext, names!);
+  const { types, strings, ids } = dedupGraph(graph, { ext, base });
+  const bytes = assemble(btf.endian, types, strings.toBytes());
+  return { btf: Btf.parse(bytes, { base: btf.base, path: btf.path }), ids, ext };
+}
+
+/** A copy of the records with names of the pool. */
+function pooled(ext: BtfExt, names: PooledNames): BtfExt {
+  const texts = (column: Uint32Array): Uint32Array => column.map((offset) => names.get(offset));
+  return {
+    endian: ext.endian,
+    funcInfo: ext.funcInfo.map((b) => ({ ...b, insnOff: b.insnOff.slice(), typeId: b.typeId.slice() })),
+    lineInfo: ext.lineInfo.map((b) => ({
+      ...b,
+      insnOff: b.insnOff.slice(),
+      fileOff: texts(b.fileOff),
+      lineOff: texts(b.lineOff),
+    })),
+    core: ext.core.map((b) => ({
+      ...b,
+      insnOff: b.insnOff.slice(),
+      typeId: b.typeId.slice(),
+      accessOff: texts(b.accessOff),
+    })),
+  };
+}
+
+/** What to do besides joining types. */
+export interface GraphOptions {
+  /** Records with ids and names of the graph; they get the new ones. */
   ext?: BtfExt | undefined;
   /** Leave out function prototypes that nothing refers to: linking leaves those of externs that were defined. */
   dropUnusedPrototypes?: boolean | undefined;
+  /** Names of the BTF that the result continues. */
+  base?: PooledNames | undefined;
 }
 
-/**
- * A copy of `btf` without duplicates and without unused strings; `ext` goes with it. The types that stay keep their
- * order. Throws `FormatError` if a type id or string offset is out of range.
- */
-export function dedupBtf(btf: Btf, options: DedupOptions = {}): DedupResult {
-  for (let part: Btf | undefined = btf; part !== undefined; part = part.base) part.validate();
-  const graph = new DedupGraph(btf);
+/** The types of a graph, each once. */
+export interface GraphResult {
+  types: Uint32Array;
+  /** Those in use so far; more can be added. */
+  strings: UsedStrings;
+  /** Old id → new id. */
+  ids: Uint32Array;
+}
+
+/** Deduplicates a graph, which is not to be used again. */
+export function dedupGraph(graph: DedupGraph, options: GraphOptions = {}): GraphResult {
   dedupPrimitives(graph);
   dedupComposites(graph);
   resolveForwards(graph);
   dedupReferences(graph);
   const dead = options.dropUnusedPrototypes === true ? unusedPrototypes(graph) : undefined;
-  return writeDeduplicated(graph, options.ext, dead);
+  const ids = newIds(graph, dead);
+  const strings = new UsedStrings(graph.names, options.base);
+  const types = writeTypes(graph, ids, strings);
+  if (options.ext !== undefined) remapExt(options.ext, ids, strings);
+  return { types, strings, ids };
 }
 
 /** Hash → ids of types that stay, newest first. */
@@ -79,9 +132,10 @@ function mix(hash: number): number {
 
 /** INT, FLOAT, FWD and enums: equal words. An enum without values is the declaration of one with that name. */
 function dedupPrimitives(graph: DedupGraph): void {
-  const buckets = new Buckets(graph.typeCount);
-  for (let id = 1; id < graph.typeCount; id++) {
-    const kind = graph.kind(id);
+  const { kinds, typeCount } = graph;
+  const buckets = new Buckets(typeCount);
+  for (let id = 1; id < typeCount; id++) {
+    const kind = kinds[id]!;
     if (kind === BTF_KIND.ENUM || kind === BTF_KIND.ENUM64) dedupEnum(graph, buckets, id);
     else if (kind === BTF_KIND.INT || kind === BTF_KIND.FLOAT || kind === BTF_KIND.FWD) {
       dedupByWords(graph, buckets, id);
@@ -116,41 +170,41 @@ function dedupEnum(graph: DedupGraph, buckets: Buckets, id: number): void {
   buckets.add(hash, id);
 }
 
-function isComposite(kind: number): boolean {
-  return kind === BTF_KIND.STRUCT || kind === BTF_KIND.UNION;
-}
-
 /** Structs and unions: a new one is compared with those before it that look the same from outside. */
 function dedupComposites(graph: DedupGraph): void {
-  const buckets = new Buckets(graph.typeCount);
+  const { kinds, parents, typeCount, firstId } = graph;
+  const buckets = new Buckets(typeCount);
   const equal = new DedupEqual(graph);
-  for (let id = 1; id < graph.typeCount; id++) {
-    if (!isComposite(graph.kind(id))) continue;
-    if (!graph.isRoot(id)) continue;
-    const hash = shapeHash(graph, id);
-    if (id < graph.firstId || !joinComposite(graph, buckets, equal, id, hash)) buckets.add(hash, id);
+  const hashes = new Int32Array(typeCount);
+  for (let id = 1; id < typeCount; id++) {
+    const kind = kinds[id]!;
+    if ((kind !== BTF_KIND.STRUCT && kind !== BTF_KIND.UNION) || parents[id] !== id) continue;
+    const hash = shapeHash(graph, hashes, id);
+    if (id < firstId || !joinComposite(graph, buckets, equal, id, hash)) buckets.add(hash, id);
     equal.processed[id] = 1;
   }
 }
 
 function joinComposite(graph: DedupGraph, buckets: Buckets, equal: DedupEqual, id: number, hash: number): boolean {
   for (let other = buckets.first(hash); other !== 0; other = buckets.next(other)) {
-    if (graph.isRoot(other) && equal.unify(id, other)) return true;
+    if (graph.parents[other] === other && equal.unify(id, other)) return true;
   }
   return false;
 }
 
 /**
  * Hash of a struct: its own words, and of each member what its type says without going into structs. A kernel has
- * thousands of structs that differ only in what a pointer points to.
+ * thousands of structs that differ only in what a pointer points to. `hashes` are those of the members' types so far.
  */
-function shapeHash(graph: DedupGraph, id: number): number {
+function shapeHash(graph: DedupGraph, hashes: Int32Array, id: number): number {
   const { words, starts } = graph;
   const at = starts[id]!;
-  let hash = (Math.imul(words[at]!, 31) ^ words[at + 1]! ^ Math.imul(words[at + 2]!, 131)) | 0;
-  for (let i = at + BTF_TYPE_WORDS; i < starts[id + 1]!; i += 3) {
-    hash = (Math.imul(hash, 31) + words[i]! + Math.imul(words[i + 2]!, 17)) | 0;
-    hash = (Math.imul(hash, 31) + memberHash(graph, words[i + 1]!)) | 0;
+  const end = starts[id + 1]!;
+  let hash = words[at]! ^ (words[at + 1]! << 8) ^ (words[at + 2]! << 16);
+  for (let i = at + BTF_TYPE_WORDS; i < end; i += 3) {
+    const type = words[i + 1]!;
+    const member = hashes[type] || (hashes[type] = memberHash(graph, type));
+    hash = (hash << 11) ^ ((hash >> 21) & 2047) ^ words[i]! ^ (words[i + 2]! << 7) ^ member;
   }
   return hash;
 }
@@ -164,10 +218,10 @@ function memberHash(graph: DedupGraph, typeId: number): number {
     id = graph.find(id);
     const at = starts[id]!;
     const kind = kinds[id]!;
-    if (kind === BTF_KIND.STRUCT || kind === BTF_KIND.UNION || kind === BTF_KIND.FWD) return (hash + words[at]!) | 0;
-    if (!graph.isReference(id)) return (hash + id) | 0;
-    hash = (Math.imul(hash, 31) + kind + words[at]! + words[at + 1]!) | 0;
-    if (kind === BTF_KIND.ARRAY) hash = (hash + Math.imul(words[at + 5]!, 7)) | 0;
+    if (kind === BTF_KIND.STRUCT || kind === BTF_KIND.UNION || kind === BTF_KIND.FWD) return hash ^ words[at]!;
+    if (!graph.isReference(id)) return hash ^ (id << 4);
+    hash = (hash << 9) ^ ((hash >> 23) & 511) ^ kind ^ words[at]! ^ (words[at + 1]! << 3);
+    if (kind === BTF_KIND.ARRAY) hash ^= words[at + 5]! << 6;
     id = kind === BTF_KIND.ARRAY ? words[at + 3]! : words[at + 2]!;
   }
   return hash;
@@ -175,52 +229,72 @@ function memberHash(graph: DedupGraph, typeId: number): number {
 
 /** A forward declaration whose name has exactly one definition is that definition. */
 function resolveForwards(graph: DedupGraph): void {
-  const { words, starts } = graph;
+  const { words, starts, kinds, parents, typeCount, firstId } = graph;
+  const open: number[] = [];
+  for (let id = firstId; id < typeCount; id++) if (kinds[id] === BTF_KIND.FWD && parents[id] === id) open.push(id);
+  if (open.length === 0) return;
   /** Name → id of the definition; 0 if there are several. */
   const definitions = new Map<number, number>();
-  for (let id = 1; id < graph.typeCount; id++) {
+  for (let id = 1; id < typeCount; id++) {
+    const kind = kinds[id]!;
+    if ((kind !== BTF_KIND.STRUCT && kind !== BTF_KIND.UNION) || parents[id] !== id) continue;
     const name = words[starts[id]!]!;
-    if (name === 0 || !isComposite(graph.kind(id)) || !graph.isRoot(id)) continue;
-    definitions.set(name, definitions.has(name) ? 0 : id);
+    if (name !== 0) definitions.set(name, definitions.has(name) ? 0 : id);
   }
-  for (let id = graph.firstId; id < graph.typeCount; id++) {
-    if (graph.kind(id) !== BTF_KIND.FWD || !graph.isRoot(id)) continue;
+  for (const id of open) {
     const definition = definitions.get(words[starts[id]!]!) ?? 0;
     const isUnion = words[starts[id]! + 1]! >>> 31 === 1;
-    if (definition === 0 || graph.kind(definition) !== (isUnion ? BTF_KIND.UNION : BTF_KIND.STRUCT)) continue;
+    if (definition === 0 || kinds[definition] !== (isUnion ? BTF_KIND.UNION : BTF_KIND.STRUCT)) continue;
     graph.join(id, definition);
   }
 }
 
+/** PTR, TYPEDEF, VOLATILE, CONST, RESTRICT, FUNC, TYPE_TAG: one reference, in the third word. */
+const LINKS = [2, 8, 9, 10, 11, 12, 18].reduce((bits, kind) => bits | (1 << kind), 0);
+
 /** Pointers, typedefs, prototypes and all that: equal words once the ids in them are those of the types that stay. */
 function dedupReferences(graph: DedupGraph): void {
-  const buckets = new Buckets(graph.typeCount);
-  const state = new Uint8Array(graph.typeCount);
+  const { words, starts, kinds, parents, typeCount } = graph;
+  const buckets = new Buckets(typeCount);
+  /** 1: its children are being settled; 2: it is settled, or has no children to settle. */
+  const state = new Uint8Array(typeCount);
+  for (let id = 0; id < typeCount; id++) if (!graph.isReference(id)) state[id] = 2;
   const stack: number[] = [];
-  for (let id = 1; id < graph.typeCount; id++) {
+  for (let id = 1; id < typeCount; id++) {
+    if (state[id] !== 0) continue;
+    const slot = starts[id]! + 2;
+    if (((LINKS >> kinds[id]!) & 1) === 1 && state[words[slot]!] === 2) {
+      state[id] = 2;
+      words[slot] = graph.find(words[slot]!);
+      if (parents[id] === id) dedupByWords(graph, buckets, id);
+      continue;
+    }
     stack.push(id);
     while (stack.length > 0) {
       const top = stack[stack.length - 1]!;
-      if (state[top] === 0 && graph.isReference(top)) {
+      if (state[top] === 0) {
         state[top] = 1;
-        pushChildren(graph, state, stack, top);
-        continue;
+        if (pushChildren(graph, state, stack, top)) continue;
       }
       stack.pop();
-      if (state[top] === 2 || !graph.isReference(top)) continue;
+      if (state[top] === 2) continue;
       state[top] = 2;
       settleChildren(graph, top);
-      if (graph.isRoot(top)) dedupByWords(graph, buckets, top);
+      if (parents[top] === top) dedupByWords(graph, buckets, top);
     }
   }
 }
 
-function pushChildren(graph: DedupGraph, state: Uint8Array, stack: number[], id: number): void {
+function pushChildren(graph: DedupGraph, state: Uint8Array, stack: number[], id: number): boolean {
   const count = graph.childSlots(id);
+  let pushed = false;
   for (let i = 0; i < count; i++) {
     const child = graph.words[graph.slots[i]!]!;
-    if (state[child] === 0 && graph.isReference(child)) stack.push(child);
+    if (state[child] !== 0) continue;
+    stack.push(child);
+    pushed = true;
   }
+  return pushed;
 }
 
 /** Puts the types that stay into the words. The base refers to itself and is left alone. */

@@ -1,105 +1,93 @@
 /** The last step of deduplication: the types that stay, with new ids and only the strings they use, as a BTF. */
+import type { Endian } from "../bytes/cursor.ts";
 import { Writer } from "../bytes/writer.ts";
-import { Btf } from "./btf.ts";
-import type { BtfStrings } from "./strings.ts";
-import type { DedupResult } from "./dedup.ts";
 import type { DedupGraph } from "./dedup_graph.ts";
-import type { BtfExt, BtfExtBlock } from "./ext.ts";
-import { BTF_HEADER_SIZE, BTF_MAGIC, BTF_SHAPE, BTF_VERSION, kindOfInfo, vlenOfInfo } from "./kinds.ts";
+import type { BtfExt } from "./ext.ts";
+import { BTF_HEADER_SIZE, BTF_MAGIC, BTF_MAX_VLEN, BTF_SHAPE, BTF_VERSION } from "./kinds.ts";
+import type { NamePool, PooledNames } from "./name_pool.ts";
 
-/** `dead` are types that stay out although nothing stands for them; nothing that stays may refer to them. */
-export function writeDeduplicated(
-  graph: DedupGraph,
-  ext: BtfExt | undefined,
-  dead: Uint8Array | undefined,
-): DedupResult {
-  const ids = newIds(graph, dead);
-  const strings = new UsedStrings(graph);
-  const types = writeTypes(graph, ids, strings);
-  const newExt = ext === undefined ? undefined : remapExt(ext, ids, strings);
-  const bytes = assemble(graph.btf, types, strings.toBytes());
-  return { btf: Btf.parse(bytes, { base: graph.btf.base, path: graph.btf.path }), ids, ext: newExt };
-}
+const { head, element, elementName } = BTF_SHAPE;
 
-/** Old id → new id; those of the base do not change. */
-function newIds(graph: DedupGraph, dead: Uint8Array | undefined): Uint32Array {
-  const ids = new Uint32Array(graph.typeCount);
-  let next = graph.firstId;
-  for (let id = 0; id < graph.firstId; id++) ids[id] = id;
-  for (let id = graph.firstId; id < graph.typeCount; id++) {
-    if (graph.isRoot(id) && dead?.[id] !== 1) ids[id] = next++;
+/** New id of each type: those of the base keep theirs, what is dropped or in `dead` has 0. */
+export function newIds(graph: DedupGraph, dead: Uint8Array | undefined): Uint32Array {
+  const { typeCount, firstId, parents, kinds } = graph;
+  const ids = new Uint32Array(typeCount);
+  let next = firstId;
+  for (let id = 0; id < firstId; id++) ids[id] = id;
+  for (let id = firstId; id < typeCount; id++) {
+    if (parents[id] === id && kinds[id] !== 0 && dead?.[id] !== 1) ids[id] = next++;
   }
-  for (let id = graph.firstId; id < graph.typeCount; id++) if (!graph.isRoot(id)) ids[id] = ids[graph.find(id)]!;
+  for (let id = firstId; id < typeCount; id++) if (parents[id] !== id) ids[id] = ids[graph.find(id)]!;
   return ids;
 }
 
-function writeTypes(graph: DedupGraph, ids: Uint32Array, strings: UsedStrings): Uint32Array {
-  const { words, starts, firstId } = graph;
-  const out = new Uint32Array(starts[graph.typeCount]! - starts[firstId]!);
+/** The types that have a new id, in words. Those of the graph are not to be used again. */
+export function writeTypes(graph: DedupGraph, ids: Uint32Array, strings: UsedStrings): Uint32Array {
+  const { words, starts, parents, typeCount, firstId } = graph;
   let length = 0;
-  for (let id = firstId; id < graph.typeCount; id++) {
-    if (!graph.isRoot(id) || ids[id] === 0) continue;
+  for (let id = firstId; id < typeCount; id++) {
+    if (parents[id] !== id || ids[id] === 0) continue;
     const at = starts[id]!;
     const end = starts[id + 1]!;
     const count = graph.childSlots(id);
-    // The words of this type are not read again.
-    for (let i = 0; i < count; i++) words[graph.slots[i]!] = ids[words[graph.slots[i]!]!]!;
+    const slots = graph.slots;
+    for (let i = 0; i < count; i++) words[slots[i]!] = ids[words[slots[i]!]!]!;
     strings.rename(words, at);
-    out.set(words.subarray(at, end), length);
-    length += end - at;
+    // What was there before it has been moved already.
+    for (let from = at; from < end; from++) words[length++] = words[from]!;
   }
-  return out.subarray(0, length);
+  return words.subarray(0, length);
 }
 
 /** Gives new offsets to the strings that are used, in order of use. Strings of the base keep theirs. */
-class UsedStrings {
-  readonly #strings: BtfStrings;
+export class UsedStrings {
+  readonly #pool: NamePool;
   readonly #start: number;
-  readonly #canonical: (offset: number) => number;
-  /** Old offset → new offset, 0 if not used yet. */
+  /** Offset in the pool → new offset, 0 if not used yet. */
   readonly #offsets: Uint32Array;
-  /** What is used of the old ones cannot be longer than they are. */
   readonly #bytes: Uint8Array;
   #length = 0;
 
-  constructor({ btf, canonicalName }: DedupGraph) {
-    this.#strings = btf.strings;
-    this.#start = btf.base?.strings.end ?? 0;
-    this.#canonical = canonicalName;
-    this.#offsets = new Uint32Array(btf.strings.end + 1);
-    this.#bytes = new Uint8Array(btf.strings.bytes.length + 1);
-    if (this.#start === 0) this.#length = 1;
+  constructor(pool: NamePool, base: PooledNames | undefined) {
+    this.#pool = pool;
+    this.#start = base?.strings.end ?? 0;
+    this.#offsets = new Uint32Array(pool.length);
+    this.#bytes = new Uint8Array(pool.length);
+    if (base === undefined) this.#length = 1;
+    else this.#keep(base);
   }
 
+  /** The names that types of the base have. */
+  #keep(base: PooledNames): void {
+    const { known, strings } = base;
+    for (let at = known.length - 1; at >= 0; at--) if (known[at] !== 0) this.#offsets[known[at]!] = strings.start + at;
+    if (base.base !== undefined) this.#keep(base.base);
+  }
+
+  /** The new offset of a string of the pool. */
   offset(old: number): number {
     if (old === 0) return 0;
     const known = this.#offsets[old]!;
     if (known !== 0) return known;
-    const canonical = this.#canonical(old);
-    if (canonical < this.#start) return canonical;
-    if (canonical !== old) return this.#offsets[old] = this.offset(canonical);
-    return this.#offsets[old] = this.#append(old);
-  }
-
-  #append(old: number): number {
-    const { bytes, start } = this.#strings;
+    const to = this.#bytes;
+    const from = this.#pool.bytes;
     const offset = this.#start + this.#length;
-    let from = old - start;
-    for (let c = bytes[from]!; c !== 0; c = bytes[++from]!) this.#bytes[this.#length++] = c;
-    this.#length++;
-    return offset;
+    let length = this.#length;
+    let at = old;
+    for (let c = from[at]!; c !== 0; c = from[++at]!) to[length++] = c;
+    this.#length = length + 1;
+    return this.#offsets[old] = offset;
   }
 
   /** Puts new offsets into the words of a type. */
   rename(words: Uint32Array, at: number): void {
     words[at] = this.offset(words[at]!);
     const info = words[at + 1]!;
-    const kind = kindOfInfo(info);
-    const nameAt = BTF_SHAPE.elementName[kind]!;
-    if (nameAt === 0) return;
-    const stride = BTF_SHAPE.element[kind]!;
-    let slot = at + BTF_SHAPE.head[kind]! + nameAt - 1;
-    for (let left = vlenOfInfo(info); left > 0; left--, slot += stride) words[slot] = this.offset(words[slot]!);
+    const kind = (info >>> 24) & 0x7f;
+    if (elementName[kind] === 0) return;
+    const stride = element[kind]!;
+    let slot = at + head[kind]! + elementName[kind]! - 1;
+    for (let left = info & BTF_MAX_VLEN; left > 0; left--, slot += stride) words[slot] = this.offset(words[slot]!);
   }
 
   toBytes(): Uint8Array {
@@ -107,24 +95,26 @@ class UsedStrings {
   }
 }
 
-function remapExt(ext: BtfExt, ids: Uint32Array, strings: UsedStrings): BtfExt {
-  const id = (old: number): number => ids[old] ?? 0;
-  const string = (old: number): number => strings.offset(old);
-  const copy = <B extends BtfExtBlock>(block: B): B => ({ ...block, insnOff: block.insnOff.slice() });
-  return {
-    endian: ext.endian,
-    funcInfo: ext.funcInfo.map((b) => ({ ...copy(b), typeId: b.typeId.map(id) })),
-    lineInfo: ext.lineInfo.map((b) => ({ ...copy(b), fileOff: b.fileOff.map(string), lineOff: b.lineOff.map(string) })),
-    core: ext.core.map((b) => ({ ...copy(b), typeId: b.typeId.map(id), accessOff: b.accessOff.map(string) })),
+/** Gives records the new ids and the new offsets of strings, in place. Ids and strings are those of the graph. */
+export function remapExt(ext: BtfExt, ids: Uint32Array, strings: UsedStrings): void {
+  const types = (column: Uint32Array): void => {
+    for (let i = 0; i < column.length; i++) column[i] = ids[column[i]!] ?? 0;
   };
+  const texts = (column: Uint32Array): void => {
+    for (let i = 0; i < column.length; i++) column[i] = strings.offset(column[i]!);
+  };
+  for (const { typeId } of ext.funcInfo) types(typeId);
+  for (const { fileOff, lineOff } of ext.lineInfo) texts(fileOff), texts(lineOff);
+  for (const { typeId, accessOff } of ext.core) types(typeId), texts(accessOff);
 }
 
-function assemble(btf: Btf, types: Uint32Array, strings: Uint8Array): Uint8Array {
+/** A blob of types and strings. */
+export function assemble(endian: Endian, types: Uint32Array, strings: Uint8Array): Uint8Array {
   const typeBytes = types.length * 4;
-  const writer = new Writer({ endian: btf.endian, capacity: BTF_HEADER_SIZE + typeBytes + strings.length });
+  const writer = new Writer({ endian, capacity: BTF_HEADER_SIZE + typeBytes + strings.length });
   writer.u16(BTF_MAGIC).u8(BTF_VERSION).u8(0).u32(BTF_HEADER_SIZE);
   writer.u32(0).u32(typeBytes).u32(typeBytes).u32(strings.length);
-  if (btf.endian === "big") { for (const word of types) writer.u32(word); }
+  if (endian === "big") { for (const word of types) writer.u32(word); }
   else writer.raw(new Uint8Array(types.buffer, types.byteOffset, typeBytes));
   return writer.raw(strings).toBytes();
 }

@@ -125,8 +125,9 @@ export function validateBtfExt(ext: BtfExt, btf: Btf, path = ".BTF.ext"): void {
   const check = (blocks: readonly BtfExtBlock[], what: string, column: string, limit: number): void => {
     for (const block of blocks) {
       const values = (block as unknown as Record<string, Uint32Array>)[column]!;
-      const wrong = values.findIndex((value) => value >= limit);
-      if (wrong < 0) continue;
+      let wrong = 0;
+      while (wrong < values.length && values[wrong]! < limit) wrong++;
+      if (wrong === values.length) continue;
       throw new FormatError(
         `${path}: ${what}: section "${block.section}": record ${wrong}`,
         `${column} ${values[wrong]} is out of range`,

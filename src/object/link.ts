@@ -3,8 +3,6 @@
  * equal inputs give equal bytes. Its semantics are those of libbpf's linker (`bpftool gen object`).
  */
 import { SHT_PROGBITS, STB_LOCAL } from "../abi/elf.ts";
-import { writeBtfExt } from "../btf/ext.ts";
-import { StringAppender } from "../btf/write.ts";
 import type { ElfSectionDraft } from "./elf_write.ts";
 import { writeElf } from "./elf_write.ts";
 import type { FinishedBtf } from "./link_finish.ts";
@@ -60,7 +58,7 @@ export function link(inputs: readonly LinkInput[], options: LinkOptions = {}): L
   const exports = new Set(options.exports);
   const objects = collectObjects(inputs, { readMember: options.readMember, wanted: exports });
   if (objects.length === 0) throw new TypeError("Cannot link: there are no objects");
-  const linked = new Linked(objects[0]!.endian);
+  const linked = new Linked(objects[0]!.endian, objects.reduce((sum, { btf }) => sum + (btf?.bytes.length ?? 0), 0));
   for (const object of objects) linked.add(object);
   linked.assemble();
   if (options.exports !== undefined || options.gcSections === true) {
@@ -101,9 +99,5 @@ function writeLinked(linked: Linked, finished: FinishedBtf | undefined): Uint8Ar
 
 function btfSections({ btf, ext }: FinishedBtf): ElfSectionDraft[] {
   const section = (name: string, bytes: Uint8Array): ElfSectionDraft => ({ name, type: SHT_PROGBITS, align: 4, bytes });
-  if (ext === undefined) return [section(".BTF", btf.bytes)];
-  // Section names of .BTF.ext are strings of .BTF; they may be new there.
-  const strings = new StringAppender(btf);
-  const extBytes = writeBtfExt(ext, (text) => strings.add(text));
-  return [section(".BTF", strings.toBytes()), section(".BTF.ext", extBytes)];
+  return ext === undefined ? [section(".BTF", btf)] : [section(".BTF", btf), section(".BTF.ext", ext)];
 }

@@ -161,7 +161,7 @@ class Collector {
       ...r,
       offset: moved(r.offset),
     }));
-    this.#linked.btf.moveRecords(section, (offset) => (live(offset) ? moved(offset) : undefined));
+    this.#linked.btf.ext.move(section, (offset) => (live(offset) ? moved(offset) : undefined));
     const old = section.bytes;
     const kept = atoms.filter((atom) => atom.live);
     section.size = kept.reduce((end, atom) => Math.max(end, atom.newStart + atom.end - atom.start), 0);

@@ -51,38 +51,34 @@ export function readLinkInput(bytes: Uint8Array, name: string): InputObject {
   readRelocations(elf, sections, symbols);
   checkSymbols(elf, sections, symbols);
   const btfSection = elf.section(".BTF");
-  const btf = btfSection === undefined ? undefined : Btf.parse(btfSection.bytes, { path: btfSection.path }).validate();
+  const btf = btfSection === undefined ? undefined : Btf.parse(btfSection.bytes, { path: btfSection.path });
   const extSection = elf.section(".BTF.ext");
   const ext = btf === undefined || extSection === undefined
     ? undefined
     : parseBtfExt(extSection.bytes, btf, extSection.path);
   if (btf !== undefined && ext !== undefined) validateBtfExt(ext, btf, extSection!.path);
-  const ephemeral = btf === undefined ? [] : fixDatasecs(elf, btf, sections, symbols);
-  const globals = globalsOf(btf);
-  return { name, endian: elf.endian, sections, ephemeral, symbols, btf, ...globals, ext, linked: [] };
+  const symbolic = btf?.symbolic() ?? new Uint32Array(0);
+  const ephemeral = btf === undefined ? [] : fixDatasecs(elf, btf, symbolic, sections, symbols);
+  const globalByName = globalsOf(btf, symbolic);
+  return { name, endian: elf.endian, sections, ephemeral, symbols, btf, symbolic, globalByName, ext, linked: [] };
 }
 
-/** Reads words instead of types: an object has thousands of types and a few globals. */
-function globalsOf(btf: Btf | undefined): Pick<InputObject, "globalIds" | "globalByName"> {
-  const globalIds: number[] = [];
-  const globalByName = new Map<string, number>();
-  if (btf === undefined) return { globalIds, globalByName };
+function globalsOf(btf: Btf | undefined, symbolic: Uint32Array): Map<string, number> {
+  const found = new Map<string, number>();
+  if (btf === undefined) return found;
   const { words, offsets } = btf.raw();
-  const count = offsets.length - 1;
-  for (let i = 0; i < count; i++) {
-    const at = offsets[i]!;
+  for (const id of symbolic) {
+    const at = offsets[id - btf.firstId]!;
     const info = words[at + 1]!;
     const kind = kindOfInfo(info);
     if (kind !== BTF_KIND.VAR && kind !== BTF_KIND.FUNC) continue;
     // Linkage 0 is static.
     if ((kind === BTF_KIND.FUNC ? vlenOfInfo(info) : words[at + 3]) === 0) continue;
-    const id = btf.firstId + i;
-    globalIds.push(id);
     const name = btf.string(words[at]!);
-    const known = globalByName.get(name);
-    if (known === undefined || (kind === BTF_KIND.FUNC && btf.kindOf(known) !== kind)) globalByName.set(name, id);
+    const known = found.get(name);
+    if (known === undefined || (kind === BTF_KIND.FUNC && btf.kindOf(known) !== kind)) found.set(name, id);
   }
-  return { globalIds, globalByName };
+  return found;
 }
 
 function readSymbols(elf: ElfFile): ElfSymbol[] {
@@ -235,11 +231,13 @@ function placeProblem(
 function fixDatasecs(
   elf: ElfFile,
   btf: Btf,
+  symbolic: Uint32Array,
   sections: readonly (InputSection | undefined)[],
   symbols: readonly ElfSymbol[],
 ): InputSection[] {
   const shells: InputSection[] = [];
-  for (const id of btf.ids("DATASEC")) {
+  for (const id of symbolic) {
+    if (btf.kindOf(id) !== BTF_KIND.DATASEC) continue;
     const datasec = btf.type(id) as BtfDatasec;
     if (datasec.name === ".extern") continue;
     let section = sections.find((s) => s?.name === datasec.name);

@@ -30,9 +30,10 @@ export class Linked {
   readonly btf: LinkBtf;
   readonly #sectionsByName = new Map<string, LinkedSection>();
 
-  constructor(endian: Endian) {
+  /** `btfBytes` is how much BTF all objects have together. */
+  constructor(endian: Endian, btfBytes: number) {
     this.endian = endian;
-    this.btf = new LinkBtf(endian);
+    this.btf = new LinkBtf(btfBytes);
   }
 
   /** Adds one object. Throws `LinkError`. */

@@ -62,8 +62,9 @@ export interface InputObject {
   /** By index; the null symbol first. */
   readonly symbols: readonly ElfSymbol[];
   readonly btf: Btf | undefined;
-  /** VARs and FUNCs that are not static: ids, and id by name, where a function comes before a variable. */
-  readonly globalIds: readonly number[];
+  /** Ids of what has a name and is no data: functions, variables, sections, tags. */
+  readonly symbolic: Uint32Array;
+  /** VARs and FUNCs that are not static: id by name, where a function comes before a variable. */
   readonly globalByName: ReadonlyMap<string, number>;
   readonly ext: BtfExt | undefined;
   /** Linked symbol of each input symbol. */
