@@ -19,8 +19,12 @@ export interface HookFacts {
   /** Large objects may go to per-CPU memory: nothing runs this program again on the CPU before it has ended. */
   readonly scratch: boolean;
   readonly defaultReturn: bigint;
-  /** The context as the function got it; undefined in subprograms that did not ask for it. */
+  /** False in callbacks: there `ctx` reports an error, and `frameContext` gives 0. */
+  readonly hasContext: boolean;
+  /** The context as the function got it. */
   ctx(f: Lowering): Value;
+  /** The context for those who only pass it on. */
+  frameContext(f: Lowering): Value;
   checkReturn(f: Lowering, val: Val, node: Expr): void;
   jsGlobal(f: Lowering, name: string): Val | undefined;
 }
@@ -83,7 +87,9 @@ export function hookOf(section: string, key: string, jsGlobal: HookFacts["jsGlob
     typed: TYPED.has(prog),
     scratch: match !== undefined && runsAlone(match.def),
     defaultReturn: fallback ?? 0n,
+    hasContext: true,
     ctx: (f) => f.b.param(0),
+    frameContext: (f) => f.b.param(0),
     checkReturn(f, val, node) {
       if (val.k === "undefined") {
         if (fallback === undefined) {

@@ -35,7 +35,7 @@ export function callFunction(f: Lowering, name: string, args: readonly Val[], ca
   const instance = instanceOf(f, parsed, types, call);
   f.effect();
   const returns = instance.result.k !== "undefined";
-  const ir = f.b.callFunction(instance.name, [f.hook.ctx(f), ...runtime.map((arg) => f.word(arg))], { returns });
+  const ir = f.b.callFunction(instance.name, [f.hook.frameContext(f), ...runtime.map((arg) => f.word(arg))], { returns });
   return returned(f, instance.result, ir);
 }
 
@@ -83,7 +83,7 @@ function instanceOf(f: Lowering, parsed: ParsedFunction, types: readonly VarType
   const { fn, rounds } = lowerRounds(
     module,
     parsed,
-    { name, params: 1 + runtime.length, linkage: "static", hook },
+    { name, params: 1 + runtime.length, linkage: "static", hook, restart: (g) => bindStatics(g, parsed, types) },
     (g) => bindAll(g, parsed, types),
   );
   module.functions.push(fn);
@@ -126,6 +126,16 @@ function bindAll(g: Lowering, parsed: ParsedFunction, types: readonly VarType[])
       if (symbol.reassigned) g.write(symbol, val, param.target);
       else g.bound.set(symbol, { val });
     } else bindParameter(g, func, param, () => val);
+  });
+}
+
+/** What needs no register is bound in bodies of loops too; the rest travels there as variables do. */
+function bindStatics(g: Lowering, parsed: ParsedFunction, types: readonly VarType[]): void {
+  const { func } = parsed;
+  bindParameter(g, func, func.params[0], () => scopeOf(g));
+  types.forEach((type, i) => {
+    if (type.k !== "static" && type.k !== "undefined") return;
+    bindParameter(g, func, func.params[i + 1], () => type.k === "static" ? type.val : UNDEFINED);
   });
 }
 

@@ -10,7 +10,7 @@ import { COUNTER } from "../check/int_types.ts";
 import { hasHelper, hasKfunc } from "./helpers.ts";
 import { elementLayout, elementPlace, readMemory } from "./memory.ts";
 import type { Flow, JumpTarget, Lowering } from "./lowering.ts";
-import { canOutline, outlineLoop } from "./outline.ts";
+import { outlineLoop } from "./outline.ts";
 import type { IntVal, RangeVal, Val } from "./values.ts";
 
 /** A plain loop may run this often; beyond it the verifier's work grows too large. */
@@ -119,7 +119,7 @@ function lowerLoop(f: Lowering, parts: LoopParts): void {
 
 /** bpf_loop is for kernels between 5.17 and 6.4. */
 function wantsOutline(f: Lowering): boolean {
-  return !hasKfunc(f, "bpf_iter_num_new") && hasHelper(f, "loop") && canOutline(f);
+  return !hasKfunc(f, "bpf_iter_num_new") && hasHelper(f, "loop");
 }
 
 function runBody(f: Lowering, parts: LoopParts, target: JumpTarget, iterator: Iterator | undefined): void {
@@ -208,13 +208,15 @@ function overRange(f: Lowering, stmt: ForOf, { from, to }: RangeVal, label: stri
   const type = { bits: Math.max(to.t.bits, from.t.bits, 1), signed };
   if (!bounded && wantsOutline(f)) return outlineRange(f, stmt, label, from, to);
   if (!bounded) {
+    // The kernel counts in an `int`.
+    const itemType = from.c !== undefined && from.c >= 0n ? COUNTER : { bits: 32, signed: true };
     const iterator = openIterator(f, stmt, from, to);
     return iterated(
       f,
       stmt,
       label,
       iterator,
-      (pointer) => bind(f.int(f.b.load(4, pointer, 0, { signed: true }), { bits: 32, signed: true })),
+      (pointer) => bind(f.int(f.b.load(4, pointer, 0, { signed: true }), itemType)),
     );
   }
   f.b.setLocal(counter, f.word(from));

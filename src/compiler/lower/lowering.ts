@@ -67,8 +67,8 @@ export class Lowering {
   /** Scratch memory: its address, and how much of it is taken. */
   scratchBase: Value | undefined = undefined;
   scratchUsed = 0;
-  /** Binds the parameters; undefined where that cannot be done again in a loop's body. */
-  start: ((f: Lowering) => void) | undefined = undefined;
+  /** Binds again, in a function made of a loop's body, those parameters that do not travel there as variables do. */
+  start: (f: Lowering) => void = () => {};
   /** Functions made of the bodies of loops. */
   readonly outlined: Lowering[] = [];
   /** A body of a loop: whether it has a `return`. */

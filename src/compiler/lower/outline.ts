@@ -1,8 +1,9 @@
 /**
- * Loops through bpf_loop (Linux 5.17), for kernels that have no open-coded iterators: the body becomes a function of its
- * own, which the helper calls until it says stop. What the body uses of the function around it travels in a frame on
- * the stack: word 0 the context, word 1 whether the body returned, word 2 what, then the words of every variable. The
- * body loads them when it starts and stores those that can change when it ends.
+ * Loops whose body becomes a function of its own, which a helper calls until it says stop: through bpf_loop (Linux 5.17)
+ * on kernels that have no open-coded iterators, and over maps (bpf_for_each_map_elem, 5.13). What the body uses of the
+ * function around it travels in a frame on the stack: word 0 the context, word 1 whether the body returned, word 2 what,
+ * word 3 scratch memory, then the words of every variable. The body loads them when it starts and stores those that can
+ * change when it ends.
  */
 import type { Symbol } from "../check/bind.ts";
 import type { Block, Value } from "../ir/ir.ts";
@@ -18,7 +19,8 @@ const MAX_ITERATIONS = 1n << 23n;
 const CTX = 0;
 const RETURNED = 8;
 const RESULT = 16;
-const FIRST = 24;
+const SCRATCH = 24;
+const FIRST = 32;
 
 /** The parts of a loop; `body` and `update` lower into whatever function they are given. */
 export interface OutlinedLoop {
@@ -32,6 +34,28 @@ export interface OutlinedLoop {
   readonly begin?: (g: Lowering) => void;
   /** How often at most. */
   readonly rounds?: Value;
+  /** The helper that calls the body, if not bpf_loop. */
+  readonly caller?: LoopCaller;
+}
+
+/** A helper that calls the body of a loop. */
+export interface LoopCaller {
+  /** Parameters of the body, and which of them is the frame. */
+  readonly params: number;
+  readonly frame: number;
+  readonly call: (callback: Value, frame: Value) => void;
+  /** Something the verifier does not know the value of. */
+  readonly unknown: (g: Lowering) => Value;
+}
+
+function bpfLoop(f: Lowering, rounds: Value | undefined): LoopCaller {
+  return {
+    params: 2,
+    frame: 1,
+    unknown: (g) => g.b.param(0),
+    call: (callback, frame) =>
+      void helper(f, "loop", [rounds ?? f.b.const(MAX_ITERATIONS), callback, frame, f.b.const(0n)], { writes: 0b100 }),
+  };
 }
 
 /** A variable that the body shares with the function around it. */
@@ -48,26 +72,21 @@ interface Captured {
  * up to Linux 6.6 it looks at the first round only, and would take what it knows there for true in all.
  */
 
-/** Whether the function can hand itself to a body: only programs can bind their parameters again. */
-export function canOutline(f: Lowering): boolean {
-  return f.start !== undefined;
-}
-
 export function outlineLoop(f: Lowering, loop: OutlinedLoop): void {
   f.flush();
-  const captured = capture(f, loop.stmt);
+  const caller = loop.caller ?? bpfLoop(f, loop.rounds);
+  const g = openBody(f, loop.stmt, caller);
+  const captured = capture(f, g, loop.stmt);
   const words = captured.reduce((sum, { outer }) => sum + outer.words, 0);
-  const frame = f.b.newSlot("loop frame", FIRST + (words + 1) * 8, 8);
+  const frame = f.b.newSlot("loop frame", FIRST + words * 8, 8);
   const address = (): Value => f.b.slotAddress(frame);
-  f.b.store(8, address(), CTX, f.hook.ctx(f));
+  f.b.store(8, address(), CTX, f.hook.frameContext(f));
   f.b.store(8, address(), RETURNED, f.b.const(0n));
   f.b.store(8, address(), RESULT, f.b.const(0n));
-  const scratchAt = FIRST + words * 8;
-  f.b.store(8, address(), scratchAt, f.scratchBase ?? f.b.const(0n));
+  f.b.store(8, address(), SCRATCH, f.scratchBase ?? f.b.const(0n));
   for (const { outer, offset } of captured) outer.save(address(), offset);
-  const g = compileBody(f, loop, captured, scratchAt);
-  const callback = f.b.funcAddr(g.b.fn.name);
-  helper(f, "loop", [loop.rounds ?? f.b.const(MAX_ITERATIONS), callback, address(), f.b.const(0n)], { writes: 0b100 });
+  compileBody(f, g, loop, captured, caller);
+  caller.call(f.b.funcAddr(g.b.fn.name), address());
   for (const { outer, offset, shared } of captured) if (shared) outer.restore(address(), offset);
   for (const symbol of f.rounds.undefinedIn.get(loop.stmt) ?? []) f.present.delete(symbol);
   if (g.returns) passReturnOn(f, address());
@@ -82,15 +101,15 @@ function passReturnOn(f: Lowering, frame: Value): void {
   f.enter(on);
 }
 
-/** Variables of this function that the loop names. Parameters are bound again in the body instead. */
-function capture(f: Lowering, stmt: Stmt): Captured[] {
+/** Variables of this function that the loop names. What `start` binds again in the body need not travel. */
+function capture(f: Lowering, g: Lowering, stmt: Stmt): Captured[] {
   const found: Captured[] = [];
   const seen = new Set<Symbol>();
   let offset = FIRST;
   for (const [ident, symbol] of f.bindings.symbols) {
     const inside = ident.start >= stmt.start && ident.end <= stmt.end;
     const binding = f.bound.get(symbol);
-    if (!inside || binding === undefined || symbol.kind !== "variable" || seen.has(symbol)) continue;
+    if (!inside || binding === undefined || g.bound.has(symbol) || seen.has(symbol)) continue;
     seen.add(symbol);
     const outer = "cell" in binding ? binding.cell : travelling(f, symbol, binding.val);
     found.push({ symbol, outer, offset, shared: "cell" in binding });
@@ -106,26 +125,37 @@ function travelling(f: Lowering, symbol: Symbol, val: Val): Cell {
   return cell;
 }
 
-function compileBody(f: Lowering, loop: OutlinedLoop, captured: readonly Captured[], scratchAt: number): Lowering {
+/** The body's function, with the parameters of the function around it bound again. */
+function openBody(f: Lowering, stmt: Stmt, caller: LoopCaller): Lowering {
   const name = `${f.b.fn.name}__loop${f.outlined.length + 1}`;
-  const frame = (g: Lowering): Value => g.b.param(1);
-  const hook = { ...f.hook, ctx: (g: Lowering): Value => g.b.load(8, frame(g), CTX) };
+  const ctx = (g: Lowering): Value => g.b.load(8, g.b.param(caller.frame), CTX);
   const g = new Lowering(f.module, name, {
-    params: 2,
+    params: caller.params,
     linkage: "static",
     bindings: f.bindings,
     source: f.source,
-    hook,
+    hook: { ...f.hook, ...(f.hook.hasContext ? { ctx, frameContext: ctx } : {}) },
     rounds: f.rounds,
   });
-  f.at(loop.stmt);
-  g.at(loop.stmt);
+  f.at(stmt);
+  g.at(stmt);
   g.start = f.start;
   g.scratchUsed = f.scratchUsed;
-  if (f.scratchBase !== undefined) g.scratchBase = g.b.load(8, frame(g), scratchAt);
-  f.start!(g);
+  if (f.scratchBase !== undefined) g.scratchBase = g.b.load(8, g.b.param(caller.frame), SCRATCH);
+  f.start(g);
+  return g;
+}
+
+function compileBody(
+  f: Lowering,
+  g: Lowering,
+  loop: OutlinedLoop,
+  captured: readonly Captured[],
+  caller: LoopCaller,
+): void {
+  const frame = (g: Lowering): Value => g.b.param(caller.frame);
   const unknown = g.b.slotAddress(g.b.newSlot("unknown", 8, 8));
-  g.b.store(8, unknown, 0, g.b.param(0));
+  g.b.store(8, unknown, 0, caller.unknown(g));
   const load = (): Value => g.b.load(8, unknown, 0, { volatile: true });
   const blur = (cell: Cell): void => cell.mapInts((word) => g.b.sub(g.b.add(word, load()), load()));
   const inner = captured.map(({ symbol, outer, offset, shared }) => {
@@ -149,7 +179,6 @@ function compileBody(f: Lowering, loop: OutlinedLoop, captured: readonly Capture
   f.outlined.push(g);
   lowerBody(g, loop, leave);
   f.scratchUsed = g.scratchUsed;
-  return g;
 }
 
 function lowerBody(g: Lowering, loop: OutlinedLoop, leave: (result: bigint) => void): void {

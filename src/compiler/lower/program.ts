@@ -113,6 +113,8 @@ export interface RoundOptions {
   readonly params: number;
   readonly linkage: "static" | "global";
   readonly hook: HookFacts;
+  /** See `Lowering.start`; `start` itself unless given. */
+  readonly restart?: (f: Lowering) => void;
 }
 
 /** Lowers until nothing changes. */
@@ -140,7 +142,7 @@ export function lowerRounds(
     const f = new Lowering(module, options.name, { ...options, bindings, source, rounds });
     f.at({ start: func.start, end: func.start + 1 });
     if (rounds.usesScratch) openScratch(f);
-    if (options.linkage === "global") f.start = start;
+    f.start = options.restart ?? start;
     start(f);
     for (const symbol of new Set(bindings.symbols.values())) if (symbol.hoisted) f.write(symbol, UNDEFINED, func);
     lowerStatements(f, func.body.body);

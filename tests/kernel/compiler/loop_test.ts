@@ -61,6 +61,22 @@ const CASES: readonly (readonly [name: string, fn: (ctx: Any, $: Any) => unknown
   }, 40039],
 ];
 
+/** Functions that loop, called from a program. */
+const FUNCTIONS = {
+  total: ({ limit, range, m }: Any, step: number, until: number) => {
+    let sum = 0;
+    for (let i = 0; i < limit; i += step) {
+      if (i > until) return sum * 1000;
+      sum += i;
+    }
+    for (const i of range(limit)) m.add(i % step);
+    return sum;
+  },
+  note: (_: Any, entry: Any, limit: number) => {
+    while (entry.n < limit) entry.n++;
+  },
+};
+
 /** The kernel's types without the iterator. */
 function withoutIterators(btf: Btf): Btf {
   return new Proxy(btf, {
@@ -74,19 +90,39 @@ function withoutIterators(btf: Btf): Btf {
   });
 }
 
-for (const [name, fn, wanted] of CASES) {
+const CALLS: typeof CASES = [
+  ["in functions", (ctx, { m, total }) => {
+    const [all, some] = [total(ctx.arg0, 1000), total(ctx.arg1, 5)];
+    return all * 1000 + some + (m.get(0) ?? 0) * 10_000_000;
+  }, 190_000 + 6000 + 20 * 10_000_000],
+  ["in functions that get values of maps", (_ctx, { e, note, limit }) => {
+    e.set(1, { n: 3 });
+    const entry = e.get(1);
+    if (!entry) return 0;
+    note(entry, limit);
+    note(entry, 17);
+    return entry.n;
+  }, 20],
+];
+
+for (const [name, fn, wanted] of [...CASES, ...CALLS]) {
   for (const way of ["bpf_iter_num", "bpf_loop"] as const) {
     if (!kernelAtLeast(way === "bpf_loop" ? "5.17" : "6.4")) continue;
     kernelTest(`a loop by ${way}: ${name}`, {}, () => {
       using facts = new MachineFacts();
       const script = {
-        maps: { m: map("hash", { key: u32, value: { n: u32 } }) },
+        maps: {
+          m: map("hash", { key: u32, value: name.includes("functions") ? u32 : { n: u32 } }),
+          e: map("hash", { key: u32, value: { n: u32 } }),
+        },
+        functions: name.includes("functions") ? FUNCTIONS : {},
         globals: { limit: { layout: u32, initial: 20, constant: false } },
         programs: { "raw_tp:waggle": fn },
       };
       using loaded = new Loaded(script, way === "bpf_loop" ? { kernelBtf: withoutIterators(facts.kernelBtf!) } : {});
       assertEquals(loaded.run([1n, 2n]).retval | 0, wanted);
-      assertEquals(loaded.output.spec.subprograms.length > 0, way === "bpf_loop");
+      const bodies = loaded.output.spec.subprograms.filter((fn) => fn.name.includes("__loop"));
+      assertEquals(bodies.length > 0, way === "bpf_loop");
     });
   }
 }
