@@ -20,6 +20,8 @@ export interface KernelHash<K, V> {
   getOrInsert(key: K, value: V): V | undefined;
   /** Adds `by` (default 1) atomically to an integer value; a new key starts at 0. */
   add(key: K, by?: number): void;
+  /** The entries, in no order: `for (const [key, value] of map)`. Entries may be deleted meanwhile. Linux 5.13. */
+  [Symbol.iterator](): Iterator<[key: K, value: V]>;
 }
 
 /** Keyed maps with one value per CPU: what a program sees is the value of its own CPU. */
@@ -33,6 +35,8 @@ export interface KernelArray<V> {
   set(index: number, value: V): number;
   /** Adds `by` (default 1) atomically to an integer element; nothing happens outside the array. */
   add(index: number, by?: number): void;
+  /** The elements in order: `for (const [index, value] of array)`. Linux 5.13. */
+  [Symbol.iterator](): Iterator<[index: number, value: V]>;
 }
 
 /** Queues (first in, first out) and stacks (last in, first out). */

@@ -35,7 +35,9 @@ export function callFunction(f: Lowering, name: string, args: readonly Val[], ca
   const instance = instanceOf(f, parsed, types, call);
   f.effect();
   const returns = instance.result.k !== "undefined";
-  const ir = f.b.callFunction(instance.name, [f.hook.frameContext(f), ...runtime.map((arg) => f.word(arg))], { returns });
+  const ir = f.b.callFunction(instance.name, [f.hook.frameContext(f), ...runtime.map((arg) => f.word(arg))], {
+    returns,
+  });
   return returned(f, instance.result, ir);
 }
 

@@ -97,6 +97,7 @@ function passReturnOn(f: Lowering, frame: Value): void {
   const [out, on] = [f.b.newBlock(), f.b.newBlock()];
   f.b.branchIf("ne", f.b.load(8, frame, RETURNED), f.b.const(0n), out, on);
   f.enter(out);
+  for (const cleanup of [...f.cleanups].reverse()) cleanup();
   f.exit(f.b.load(8, frame, RESULT));
   f.enter(on);
 }

@@ -59,7 +59,7 @@ check(
 check("embedded structs, 64-bit members", (_ctx, { task }) => task().se.sum_exec_runtime > 0 ? 1 : 0, 1);
 check(
   "bit-fields",
-  (_ctx, { task }) => task().sched_migrated + task().in_execve * 10 + task().in_user_fault * 100 < 112 ? 1 : 0,
+  (_ctx, { task }) => task().sched_migrated + task().in_execve * 10 + task().in_iowait * 100 < 112 ? 1 : 0,
   1,
 );
 check(

@@ -319,3 +319,69 @@ if (kernelAtLeast("5.11")) {
     },
   }, (loaded) => assertEquals(one(loaded), 7));
 }
+
+if (kernelAtLeast("5.13")) {
+  check("for…of visits the entries of a map", {
+    maps: {
+      m: map("hash", { key: { a: u32, b: u64 }, value: { n: u64, name: str(8) } }),
+      a: map("array", { key: u32, value: u32, maxEntries: 5 }),
+      p: map("percpu_hash", { key: u32, value: u64 }),
+    },
+    globals: { visited: u32 },
+    fn: (ctx, $) => {
+      const { m, a, p } = $;
+      m.set({ a: 1, b: 10 }, { n: 100, name: "one" });
+      m.set({ a: 2, b: 20 }, { n: 200, name: "two" });
+      m.set({ a: 3, b: 30 }, { n: 300, name: "three" });
+      p.set(7, 70);
+      let keys = 0, sum = 0;
+      for (const [key, value] of m) {
+        $.visited++;
+        keys += key.a * key.b;
+        if (value.name === "two") {
+          m.delete(key);
+          continue;
+        }
+        value.n += ctx.arg0;
+        sum += value.n;
+      }
+      for (const [index, element] of a) a.set(index, index * 2 + element);
+      for (const entry of a) {
+        if (entry[0] === 4) break;
+        sum += entry[1] * 1000;
+      }
+      for (const [key, value] of p) if (value === 70) return sum * 1000 + keys + key + $.visited;
+      return 0;
+    },
+  }, (loaded) => {
+    assertEquals(one(loaded, 5), (410 + 12000) * 1000 + 140 + 7 + 3);
+    const value = struct({ n: u64, name: str(8) });
+    const key = struct({ a: u32, b: u64 });
+    assertEquals(loaded.lookup("m", key, { a: 3, b: 30n }, value), { n: 305n, name: "three" });
+    assertEquals(loaded.lookup("m", key, { a: 2, b: 20n }, value), undefined);
+  });
+
+  check("for…of of a map in a function, inside a loop", {
+    maps: { m: map("hash", { key: u32, value: u32 }) },
+    globals: { limit: { layout: u32, initial: 3, constant: false } },
+    functions: {
+      total: ({ m, limit }: Any, factor: number) => {
+        let sum = 0;
+        for (let i = 0; i < limit; i++) {
+          for (const [key, value] of m) {
+            if (key === 2) return sum + 100_000;
+            sum += value * factor + i;
+          }
+        }
+        return sum;
+      },
+    },
+    fn: (ctx, { m, total }) => {
+      m.set(1, 10);
+      const first = total(ctx.arg0);
+      m.delete(1);
+      m.set(2, 20);
+      return first + total(ctx.arg0);
+    },
+  }, (loaded) => assertEquals(one(loaded, 2), 63 + 100_000));
+}
