@@ -16,6 +16,7 @@ export * from "./src/errors.ts";
 export type { Codec } from "./src/bytes/codec.ts";
 export type { Host, Kernel, Layout, LayoutDesc, LayoutField, Schema } from "./src/bytes/layout.ts";
 export { array, bytes, str, struct, toLayout, union } from "./src/bytes/composites.ts";
+export { type KernelOwned, spinLock, timer } from "./src/bytes/kernel_owned.ts";
 export { bool, enumeration, f32, f64, i16, i32, i64, i8, u16, u32, u64, u8 } from "./src/bytes/scalars.ts";
 
 // Kernel functions in TypeScript

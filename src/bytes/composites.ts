@@ -1,4 +1,5 @@
 /** Layouts made of others: strings, byte arrays, arrays, structs, unions. C's rules of size and alignment. */
+import { type KernelOwned, ownedName } from "./kernel_owned.ts";
 import {
   at,
   describeValue,
@@ -115,6 +116,10 @@ export function array<const S extends Schema>(element: S, length: number): Layou
   };
 }
 
+/** The struct of a schema on both sides, without the fields that the kernel keeps for itself. */
+type StructHost<S> = { -readonly [F in keyof S as S[F] extends KernelOwned ? never : F]: Host<S[F]> };
+type StructKernel<S> = { -readonly [F in keyof S as S[F] extends KernelOwned ? never : F]: Kernel<S[F]> };
+
 /**
  * A C struct: fields in order, each at its alignment, padding zeroed. A plain object of schemas means the same;
  * `struct` is for those who want to name it.
@@ -129,11 +134,12 @@ export function array<const S extends Schema>(element: S, length: number): Layou
 export function struct<const S extends { readonly [field: string]: Schema }>(
   schema: S,
   name?: string,
-): Layout<{ -readonly [F in keyof S]: Host<S[F]> }, { -readonly [F in keyof S]: Kernel<S[F]> }> {
-  const { fields, size, align } = placeFields(schema, name, "struct");
-  type Value = { -readonly [F in keyof S]: Host<S[F]> };
+): Layout<StructHost<S>, StructKernel<S>> {
+  const { fields: all, size, align } = placeFields(schema, name, "struct");
+  const fields = all.filter((field) => ownedName(field.layout.desc) === undefined);
+  type Value = StructHost<S>;
   return {
-    desc: { kind: "struct", name, fields },
+    desc: { kind: "struct", name, fields: all },
     size,
     align,
     read(view, offset) {

@@ -45,11 +45,14 @@ export type Schema = Layout<unknown> | { readonly [field: string]: Schema };
 
 /** The type of a schema's value in the script: 64-bit integers are `bigint`, structs are plain objects. */
 export type Host<S> = S extends Layout<infer H, unknown> ? H
-  : { -readonly [F in keyof S]: Host<S[F]> };
+  : { -readonly [F in keyof S as Visible<F, S[F]>]: Host<S[F]> };
 
 /** The type of a schema's value inside a kernel function: every integer is `number`. */
 export type Kernel<S> = S extends Layout<unknown, infer K> ? K
-  : { -readonly [F in keyof S]: Kernel<S[F]> };
+  : { -readonly [F in keyof S as Visible<F, S[F]>]: Kernel<S[F]> };
+
+/** The field's name, unless the kernel keeps the field for itself. */
+type Visible<F, S> = S extends { readonly kernelOwned: true } ? never : F;
 
 /** Tells a layout from an object of schemas; a struct may well have a field called `size` or `read`. */
 export function isLayout(schema: Schema): schema is Layout<unknown> {

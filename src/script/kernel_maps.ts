@@ -4,8 +4,20 @@
  * and assigning to its fields writes there.
  */
 
+/** Maps whose values may hold a `timer`. */
+export interface KernelTimers<K, V> {
+  /**
+   * Calls `callback` (one of `functions`) with the entry's key and value, once, in so many nanoseconds, on this CPU.
+   * Without a callback the timer keeps the one it has: so a callback starts its own timer again. Returns 0 or a negative
+   * errno. Linux 5.15.
+   */
+  startTimer(value: V, nsecs: number, callback?: (key: K, value: V) => unknown): number;
+  /** Stops the value's timer; true if it was running. */
+  cancelTimer(value: V): boolean;
+}
+
 /** Keyed maps: `hash`, `lruHash`. `+=` and `++` on fields of a value they hold are atomic. */
-export interface KernelHash<K, V> {
+export interface KernelHash<K, V> extends KernelTimers<K, V> {
   /** The value, or `undefined` when the key is not there. Fields of a struct may be assigned: that writes to the map. */
   get(key: K): V | undefined;
   /**
@@ -28,7 +40,7 @@ export interface KernelHash<K, V> {
 export type KernelPerCpuHash<K, V> = KernelHash<K, V>;
 
 /** Arrays: every index below the size is there, zeroed at first. */
-export interface KernelArray<V> {
+export interface KernelArray<V> extends KernelTimers<number, V> {
   /** The element, or `undefined` outside the array. Fields of a struct may be assigned: that writes to the map. */
   get(index: number): V | undefined;
   /** Writes an element. Returns 0, or a negative errno (`-E2BIG`: outside the array). */

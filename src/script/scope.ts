@@ -172,6 +172,11 @@ export interface EffectBuiltins {
    * in order for each CPU.
    */
   print(...values: Printable[]): void;
+  /**
+   * Runs `body` while the value's `spinLock` is held, so that others see its fields change together. Nothing can be
+   * called in it; a `return` only leaves it. Linux 5.1.
+   */
+  lock(value: object, body: () => void): void;
   /** Asks the script to end: aborts `tracer.exited` there, with `code` (default 0). The program itself goes on. */
   exit(code?: number): void;
   /** Sends a signal, `"SIGTERM"` or its number, to the current process. Returns 0 or a negative errno. Linux 5.3. */

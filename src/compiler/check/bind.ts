@@ -227,7 +227,7 @@ class Binder {
         return this.#expr(expr.index);
       case "Call":
         this.#expr(expr.callee);
-        return expr.args.forEach((arg) => this.#expr(arg));
+        return expr.args.forEach((arg) => arg.type === "Func" ? this.#closure(arg) : this.#expr(arg));
       case "Chain":
         return this.#expr(expr.expr);
       case "Unary":
@@ -266,6 +266,14 @@ class Binder {
         return;
       default:
     }
+  }
+
+  /** A function that is run where it stands: `lock(value, () => { … })`. Which calls take one is known later. */
+  #closure(func: Func): void {
+    if (func.params.length > 0) {
+      this.#report("closure", "a function that is run in place has no parameters", func.params[0]!.target);
+    }
+    this.#inScope(() => this.#statements(func.body.body));
   }
 
   #use(ident: Ident): void {

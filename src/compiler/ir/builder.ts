@@ -52,6 +52,8 @@ export interface CallOptions {
 
 export class FunctionBuilder {
   readonly fn: IrFunction;
+  /** Asked before every call; throws where none may be made. */
+  beforeCall: ((name: string) => void) | undefined = undefined;
   #block: Block;
   #pos: SourcePosition | undefined = undefined;
   #locals: LocalValues;
@@ -278,6 +280,7 @@ export class FunctionBuilder {
     if (args.length > 5) {
       throw new RangeError(`Cannot call "${name}": ${args.length} arguments, at most 5 are possible`);
     }
+    this.beforeCall?.(name);
     const { returns = true, pure = false, writes = 0b11111, fresh = false, bits = 64 } = options;
     return this.#emit("call", args, { call: { kind, helper, name, returns, pure, writes, fresh, bits } });
   }

@@ -2,6 +2,7 @@
  * Parts of values: reading what is still a place, `a.b` and `a[i]` of a value that is known already. Which rules apply
  * follows from what the value is: a schema's memory, the kernel's, an object of this function, the scope, the context.
  */
+import { ownedName } from "../../bytes/kernel_owned.ts";
 import { didYouMean } from "../diagnostics.ts";
 import type { Expr } from "../syntax/ast.ts";
 import { fieldMember, isCharArray, kernelIndex, memberNode, pointerMember, readField } from "./kernel.ts";
@@ -54,6 +55,12 @@ export function memberOf(f: Lowering, object: Val, property: string, expr: Expr)
 
 function memoryMember(f: Lowering, mem: MemVal, property: string, expr: Expr): Val {
   const place = memberPlace(mem, property);
+  if (place !== undefined && ownedName(place.desc) !== undefined) {
+    const timer = ownedName(place.desc) === "bpf_timer";
+    f.fail("kernel-owned", `\`${property}\` belongs to the kernel`, memberNode(expr), [
+      timer ? "start it by map.startTimer(value, nanoseconds, callback)" : "take it by lock(value, () => { … })",
+    ]);
+  }
   if (place !== undefined) return place;
   const { desc } = mem;
   if (desc.kind === "struct" || desc.kind === "union") {

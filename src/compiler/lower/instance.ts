@@ -9,7 +9,7 @@ import type { Lowering } from "./lowering.ts";
 import { bindParameter, lowerRounds, parseSource } from "./program.ts";
 import { scopeOf } from "./scope.ts";
 import { describe, ERROR, UNDEFINED, type Val } from "./values.ts";
-import type { Instance, ParsedFunction } from "./module.ts";
+import type { Instance, Module, ParsedFunction } from "./module.ts";
 
 const MAX_ARGUMENTS = 4;
 
@@ -41,7 +41,7 @@ export function callFunction(f: Lowering, name: string, args: readonly Val[], ca
   return returned(f, instance.result, ir);
 }
 
-function parsedFunction(f: Lowering, name: string): ParsedFunction | undefined {
+export function parsedFunction(f: Lowering, name: string): ParsedFunction | undefined {
   const { parsed, input } = f.module;
   if (!parsed.has(name)) parsed.set(name, parseSource(f.module, input.functions[name]!, name));
   return parsed.get(name);
@@ -66,18 +66,15 @@ function widen(bits: number): number {
 function instanceOf(f: Lowering, parsed: ParsedFunction, types: readonly VarType[], call: Call): Instance {
   const { module } = f;
   // Programs of one type share an instance: a function cannot see the fields of its caller's context.
-  const kind = `${f.hook.def?.prog}|${f.hook.def?.ctx}|${f.hook.typed}`;
+  const { def, typed, hasContext, scratch } = f.hook;
+  const kind = `${def?.prog}|${def?.ctx}|${typed}|${hasContext}|${scratch}`;
   const key = `${parsed.key}|${kind}|${types.map(typeKey).join("|")}`;
   const known = module.instances.get(key);
   if (known?.done === false) {
     f.fail("recursion", `${parsed.key} calls itself`, call, ["BPF has a stack of 512 bytes: use a loop"]);
   }
   if (known !== undefined) return known;
-  const taken =
-    [...module.instances.values()].filter((other) =>
-      other.name === parsed.key || other.name.startsWith(`${parsed.key}__`)
-    ).length;
-  const name = taken === 0 ? parsed.key : `${parsed.key}__${taken + 1}`;
+  const name = freshName(module, parsed.key);
   const pending: Instance = { name, result: { k: "undefined" }, done: false };
   module.instances.set(key, pending);
   const runtime = types.filter((type) => type.k !== "static" && type.k !== "undefined");
@@ -96,6 +93,12 @@ function instanceOf(f: Lowering, parsed: ParsedFunction, types: readonly VarType
   };
   module.instances.set(key, instance);
   return instance;
+}
+
+/** The function's own name for its first instance. */
+export function freshName(module: Module, key: string): string {
+  const taken = [...module.instances.values()].filter(({ name }) => name === key || name.startsWith(`${key}__`)).length;
+  return taken === 0 ? key : `${key}__${taken + 1}`;
 }
 
 function checkReturn(f: Lowering, val: Val, node: Expr): void {

@@ -11,6 +11,7 @@ import { hasHelper, helper, pureHelper } from "./helpers.ts";
 import type { Intrinsic } from "./intrinsic.ts";
 import { callRead } from "./kernel.ts";
 import type { Lowering } from "./lowering.ts";
+import { lowerLock } from "./lock.ts";
 import { MACHINE_INTRINSICS } from "./machine_intrinsics.ts";
 import { materialise } from "./memory.ts";
 import { cast, compare, foldInts, negate, toInt } from "./operators.ts";
@@ -405,6 +406,15 @@ export const INTRINSICS: Readonly<Record<string, Intrinsic>> = {
 
   print: lazy(
     row("print(`…`)", "Prints a line in the script.", "5.8", [1, 12], (f, _args, call) => lowerPrint(f, call)),
+  ),
+  lock: lazy(
+    row(
+      "lock(value, () => { … })",
+      "Runs the function with the value's spin lock held.",
+      "5.1",
+      TWO,
+      (f, _args, call) => lowerLock(f, call),
+    ),
   ),
   exit: row("exit(code?)", "Asks the script to end: `tracer.exited`.", "5.8", [0, 1], lowerExit),
   override: row("override(value): i64", "Makes the traced function return at once.", "4.16", ONE, overrideReturn),

@@ -69,6 +69,10 @@ export class Lowering {
   scratchUsed = 0;
   /** Binds again, in a function made of a loop's body, those parameters that do not travel there as variables do. */
   start: (f: Lowering) => void = () => {};
+  /** The function that is run in place here: where its `return` goes. */
+  closure: { readonly end: Block; readonly flows: Flow[] } | undefined = undefined;
+  /** What is lowered now, for mistakes found while code is made. */
+  node: Range = { start: 0, end: 0 };
   /** Functions made of the bodies of loops. */
   readonly outlined: Lowering[] = [];
   /** A body of a loop: whether it has a `return`. */
@@ -106,6 +110,7 @@ export class Lowering {
   // Positions and messages
 
   at(node: Range): void {
+    this.node = node;
     let pos = this.#positions.get(node.start);
     if (pos === undefined) {
       const { file, line, column, lineText } = this.source.locate(node.start, node.end);

@@ -16,21 +16,23 @@ import type { Lowering } from "./lowering.ts";
 import { framesToSkip } from "./machine_intrinsics.ts";
 import { materialise, memVal, readMemory, store } from "./memory.ts";
 import { toInt } from "./operators.ts";
+import { cancelTimer, startTimer } from "./timers.ts";
 import { type BoolVal, type MapVal, type Memory, type MemVal, type OptVal, UNDEFINED, type Val } from "./values.ts";
 
 const KEYED = ["get", "set", "delete", "has", "getOrInsert", "add"];
 const ARRAY = ["get", "set", "add", "has"];
+const TIMERS = ["startTimer", "cancelTimer"];
 const STORAGE = ["get", "getOrCreate", "delete"];
 const REDIRECT = ["redirect"];
 
 /** What each kind of map can do. */
 export const MAP_METHODS: Readonly<Record<MapKind, readonly string[]>> = {
-  hash: KEYED,
-  lru_hash: KEYED,
+  hash: [...KEYED, ...TIMERS],
+  lru_hash: [...KEYED, ...TIMERS],
   percpu_hash: KEYED,
   lru_percpu_hash: KEYED,
   lpm_trie: ["get", "set", "delete", "has"],
-  array: ARRAY,
+  array: [...ARRAY, ...TIMERS],
   percpu_array: ARRAY,
   queue: ["push", "pop", "peek"],
   stack: ["push", "pop", "peek"],
@@ -107,6 +109,11 @@ const METHODS: Readonly<Record<string, (m: MapCall) => Val>> = {
     m.f.effect();
     return succeeded(m.f, helper(m.f, "map_delete_elem", [m.fd(), key(m)]));
   },
+  startTimer: (m) => {
+    const nsecs = toInt(m.f, argument(m, 1), m.call.args[1]!);
+    return startTimer(m.f, m.map, argument(m, 0), nsecs, m.args[2], m.call);
+  },
+  cancelTimer: (m) => cancelTimer(m.f, argument(m, 0), m.call),
   getOrInsert: (m) => {
     m.f.effect();
     const pointer = lookupOrInsert(

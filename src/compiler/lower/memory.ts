@@ -3,6 +3,7 @@
  * have none. Whatever becomes a key, a value or a record is zeroed once, in 8-byte stores, before it is filled, so that
  * padding neither leaks nor splits keys; the optimiser removes what is overwritten.
  */
+import { ownedFields, ownedName } from "../../bytes/kernel_owned.ts";
 import type { Layout, LayoutDesc, LayoutField } from "../../bytes/layout.ts";
 import { intType } from "../check/int_types.ts";
 import { didYouMean } from "../diagnostics.ts";
@@ -217,8 +218,10 @@ function checkRange(f: Lowering, val: Val, desc: LayoutDesc & { kind: "int" | "e
 /** A place on the stack (or in scratch memory) with the value in it, all bytes defined. */
 export function materialise(f: Lowering, given: Val, layout: Layout<unknown>, name: string, node: Expr): MemVal {
   const val = given.k === "field" ? settle(f, given) : given;
+  const own = ownedFields(layout.desc).length > 0 && val.k === "mem" && val.memory.space !== "stack";
   if (
-    val.k === "mem" && sameDesc(val.desc, layout.desc) && val.memory.space !== "packet" && val.memory.space !== "ctx"
+    val.k === "mem" && sameDesc(val.desc, layout.desc) && val.memory.space !== "packet" &&
+    val.memory.space !== "ctx" && !own
   ) return val;
   const place = f.temporary(name, layout.desc, layout.size);
   f.b.zero(place.base, place.offset, layout.size);
@@ -300,9 +303,7 @@ function storeElements(f: Lowering, to: MemVal, given: Val, node: Expr, clean: b
 
 function storeStruct(f: Lowering, to: MemVal, val: Val, node: Expr, clean: boolean): void {
   if (to.desc.kind !== "struct" && to.desc.kind !== "union") return;
-  if (val.k === "mem" && sameDesc(val.desc, to.desc)) {
-    return f.b.copy(to.base, to.offset, val.base, val.offset, to.size);
-  }
+  if (val.k === "mem" && sameDesc(val.desc, to.desc)) return copyStruct(f, to, val);
   if (val.k !== "object") return f.wrong(describeDesc(to.desc), val, node);
   checkFields(f, to.desc.fields, to.desc.kind, val, node);
   if (!clean) zeroGaps(f, to, val);
@@ -310,6 +311,19 @@ function storeStruct(f: Lowering, to: MemVal, val: Val, node: Expr, clean: boole
     const item = val.fields.get(field.name);
     if (item !== undefined) store(f, fieldPlace(to, field), item, propertyNode(node, field.name), clean);
   }
+}
+
+/** Copies all but what the kernel keeps for itself: programs may not even read that. */
+function copyStruct(f: Lowering, to: MemVal, from: MemVal): void {
+  const copy = (start: number, end: number): void =>
+    f.b.copy(to.base, to.offset + start, from.base, from.offset + start, end - start);
+  let start = 0;
+  for (const { offset, layout } of to.desc.kind === "struct" ? to.desc.fields : []) {
+    if (ownedName(layout.desc) === undefined) continue;
+    copy(start, offset);
+    start = offset + layout.size;
+  }
+  copy(start, to.size);
 }
 
 export function propertyNode(node: Expr, name: string): Expr {
@@ -323,7 +337,7 @@ function checkFields(
   val: ObjectVal,
   node: Expr,
 ): void {
-  const names = fields.map((field) => field.name);
+  const names = fields.filter((field) => ownedName(field.layout.desc) === undefined).map((field) => field.name);
   for (const name of val.fields.keys()) {
     if (names.includes(name)) continue;
     f.report("unknown-field", `there is no field \`${name}\` here`, propertyNode(node, name), [

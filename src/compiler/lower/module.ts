@@ -12,7 +12,7 @@ import type { Call, Expr, Func, Stmt } from "../syntax/ast.ts";
 import type { SourceText } from "../syntax/source.ts";
 import type { VarType } from "./cells.ts";
 import type { Lowering } from "./lowering.ts";
-import type { Val } from "./values.ts";
+import type { MapVal, Val } from "./values.ts";
 
 /** A record whose type id and access string are those of the kernel's BTF until `local_btf.ts` rewrites them. */
 export interface PendingRecord {
@@ -54,6 +54,8 @@ export interface Rules {
   readonly place: (f: Lowering, expr: Expr) => Val;
   readonly statement: (f: Lowering, stmt: Stmt, label: string | undefined) => void;
   readonly callFunction: (f: Lowering, name: string, args: readonly Val[], call: Call) => Val;
+  /** Compiles a function as the callback of a map's timer; gives its name. */
+  readonly callback: (f: Lowering, name: string, map: MapVal, call: Call) => string;
 }
 
 export class Module {

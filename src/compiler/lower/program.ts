@@ -5,7 +5,7 @@
 import { bind } from "../check/bind.ts";
 import { Abandon } from "../diagnostics.ts";
 import type { ProgramSource } from "../definitions.ts";
-import { IrFunction } from "../ir/ir.ts";
+import { IrFunction, type Value } from "../ir/ir.ts";
 import type { Func, Param } from "../syntax/ast.ts";
 import { SyntaxProblem } from "../syntax/lex.ts";
 import { parseFunction } from "../syntax/parse.ts";
@@ -115,6 +115,8 @@ export interface RoundOptions {
   readonly hook: HookFacts;
   /** See `Lowering.start`; `start` itself unless given. */
   readonly restart?: (f: Lowering) => void;
+  /** See `Lowering.exit`. */
+  readonly exit?: (f: Lowering, value: Value) => void;
 }
 
 /** Lowers until nothing changes. */
@@ -143,6 +145,8 @@ export function lowerRounds(
     f.at({ start: func.start, end: func.start + 1 });
     if (rounds.usesScratch) openScratch(f);
     f.start = options.restart ?? start;
+    const { exit } = options;
+    if (exit !== undefined) f.exit = (value) => exit(f, value);
     start(f);
     for (const symbol of new Set(bindings.symbols.values())) if (symbol.hoisted) f.write(symbol, UNDEFINED, func);
     lowerStatements(f, func.body.body);

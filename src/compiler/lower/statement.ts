@@ -109,6 +109,12 @@ function lowerIf(f: Lowering, stmt: If): void {
 }
 
 function lowerReturn(f: Lowering, stmt: Return): void {
+  if (f.closure !== undefined) {
+    if (stmt.value !== undefined) lower(f, stmt.value, false);
+    f.flush();
+    f.closure.flows.push(f.snapshot());
+    return f.b.jump(f.closure.end);
+  }
   const val = stmt.value === undefined ? UNDEFINED : lower(f, stmt.value);
   f.at(stmt);
   leave(f, val, stmt.value ?? { type: "Null", start: stmt.start, end: stmt.end });
@@ -121,10 +127,11 @@ export function leave(f: Lowering, given: Val, node: Expr): void {
   f.hook.checkReturn(f, val, node);
   const type = typeOfVal(val);
   const joined = f.rounds.result === undefined ? type : joinVarTypes(f.rounds.result, type);
-  if (typeof joined === "string") {
+  // What a program returns is 32 bits wide, whatever their sign.
+  if (typeof joined === "string" && f.hook.key === "") {
     f.fail("type-change", `this function returns values that cannot become one: ${joined}`, node);
   }
-  f.rounds.result = joined;
+  if (typeof joined !== "string") f.rounds.result = joined;
   for (const cleanup of [...f.cleanups].reverse()) cleanup();
   f.exit(val.k === "undefined" ? f.b.const(f.hook.defaultReturn) : f.word(val));
 }

@@ -1,5 +1,6 @@
 /** Variables shared by the kernel functions and the script. */
 import { toLayout } from "../../bytes/composites.ts";
+import { ownedFields } from "../../bytes/kernel_owned.ts";
 import { type Host, isLayout, type Kernel, type Layout, type Schema } from "../../bytes/layout.ts";
 import type { GlobalDefinition } from "../../compiler/definitions.ts";
 import type { GlobalKind } from "../scope.ts";
@@ -35,7 +36,7 @@ export function constant<const S extends Schema>(schema: S, value: Host<S>): Glo
 
 /** Checks the value by encoding it once, so that a wrong one fails here, by its own name. */
 function define(schema: Schema, initial: unknown, constant: boolean): GlobalDefinition {
-  const layout = toLayout(schema) as Layout<unknown>;
+  const layout = globalLayout(schema);
   layout.write(new DataView(new ArrayBuffer(layout.size)), 0, initial);
   return { layout, initial, constant };
 }
@@ -43,7 +44,16 @@ function define(schema: Schema, initial: unknown, constant: boolean): GlobalDefi
 /** The definition behind what the user wrote under `globals`. */
 export function toGlobal(written: Schema | GlobalDefinition): GlobalDefinition {
   if (!isLayout(written as Schema) && isDefinition(written)) return written;
-  return { layout: toLayout(written as Schema) as Layout<unknown>, initial: undefined, constant: false };
+  return { layout: globalLayout(written as Schema), initial: undefined, constant: false };
+}
+
+/** The script maps globals into its memory, which the kernel refuses where it keeps something to itself. */
+function globalLayout(schema: Schema): Layout<unknown> {
+  const layout = toLayout(schema) as Layout<unknown>;
+  if (ownedFields(layout.desc).length > 0) {
+    throw new TypeError("Cannot define a global with a spin lock or a timer: put it into an arrayMap");
+  }
+  return layout;
 }
 
 function isDefinition(written: Schema | GlobalDefinition): written is GlobalDefinition {

@@ -1,5 +1,6 @@
 /** Every mistake has its own message: code, place, and what to write instead. One row a mistake. */
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { spinLock, timer } from "../../../src/bytes/kernel_owned.ts";
 import { str, struct } from "../../../src/bytes/composites.ts";
 import { i32, u32, u64 } from "../../../src/bytes/scalars.ts";
 import { CompileError } from "../../../src/errors.ts";
@@ -9,6 +10,7 @@ import { compileScript, map, type Script } from "../support/compile.ts";
 const MAPS = {
   started: map("hash", { key: u32, value: { at: u64, name: str(8) } }),
   counts: map("hash", { key: u32, value: u64 }),
+  owned: map("hash", { key: u32, value: { guard: spinLock, n: u32, expiry: timer } }),
   events: map("ringbuf", { value: { pid: u32, name: str(8) }, maxEntries: 4096 }),
 };
 const GLOBALS = {
@@ -74,9 +76,106 @@ const ROWS: readonly Row[] = [
   row("(ctx, { register }) => register('iq')", "unknown-field", 33, 'no register "iq"', "did you mean `ip`?", {
     key: "kprobe:do_exit",
   }),
-  row("(ctx, { signal }) => signal('SIGTRM')", "range", 29, 'no signal "SIGTRM"', "did you mean `SIGTERM`?"),
+  row("(ctx, { signal }) => signal('SIGTRM')", "range", 29, 'no signal "SIGTRM"', "did you mean `SIGTERM`"),
   row("(ctx, { ipv4 }) => ipv4('10.0.0')", "range", 25, "no IPv4 address"),
   row("(ctx, { kernelStack }) => { const s = kernelStack(ctx.arg0); }", "type", 51, "a constant from 0 to 255"),
+
+  // Locks and timers
+  row(
+    "(ctx, { owned, lock, pid }) => { const v = owned.get(1); if (v) lock(v, () => { v.n = pid(); }); }",
+    "locked",
+    87,
+    "nothing can be called while a lock is held",
+    "before or after",
+    { key: "tc" },
+  ),
+  row(
+    "(ctx, { owned, lock }) => { const v = owned.get(1); if (v) lock(v, () => { owned.delete(1); }); }",
+    "locked",
+    76,
+    "map_delete_elem",
+    "before or after",
+    { key: "tc" },
+  ),
+  row(
+    "(ctx, { owned, lock }) => { const v = owned.get(1); if (v) lock(v, v); }",
+    "closure",
+    68,
+    "written in place",
+    "lock(value, () =>",
+    { key: "tc" },
+  ),
+  row(
+    "(ctx, { owned, lock }) => { const v = owned.get(1); if (v) lock(v, (x) => { v.n = x; }); }",
+    "closure",
+    69,
+    "no parameters",
+    undefined,
+    { key: "tc" },
+  ),
+  row(
+    "(ctx, { counts, lock }) => { lock(counts, () => {}); }",
+    "type",
+    35,
+    "a value of a map that has a spin lock",
+    undefined,
+    { key: "tc" },
+  ),
+  row(
+    "(ctx, { started, lock }) => { const v = started.get(1); if (v) lock(v, () => {}); }",
+    "kernel-owned",
+    69,
+    "this value has no spin lock",
+    "`guard: spinLock`",
+    { key: "tc" },
+  ),
+  row(
+    "(ctx, { owned, lock }) => { const v = owned.get(1); if (v) lock(v, () => {}); }",
+    "kernel-owned",
+    65,
+    "kind raw_tp can have no spin locks",
+    "tp_btf",
+  ),
+  row(
+    "(ctx, { owned }) => { const v = owned.get(1); if (v) v.guard.val = 1; }",
+    "kernel-owned",
+    56,
+    "`guard` belongs to the kernel",
+    "lock(value",
+    { key: "tc" },
+  ),
+  row(
+    "(ctx, { owned }) => { const v = owned.get(1); if (v) owned.startTimer(v, 1, 2); }",
+    "type",
+    77,
+    "one of `functions`",
+    "expire($, key, value)",
+    { key: "tc" },
+  ),
+  row(
+    "(ctx, { owned, late }) => { const v = owned.get(1); if (v) owned.startTimer(v, 1, late); }",
+    "no-context",
+    29,
+    "a timer's callback has no context",
+    "in the program",
+    {
+      key: "tc",
+      functions: { late: "({ packet, owned }, key) => packet.length" },
+    },
+  ),
+  row(
+    "(ctx, { owned }) => { const v = owned.get(1); if (v) (() => { v.n = 1; })(); }",
+    "closure",
+    55,
+    "a function inside",
+  ),
+  row(
+    "(ctx, { events }) => { for (const e of events) {} }",
+    "for-of",
+    40,
+    "entries of a ringbuf cannot be visited",
+    "hash, lru_hash",
+  ),
 
   // Syntax outside of the subset
   row("(ctx) => { class A {} }", "unsupported", 12, "classes"),

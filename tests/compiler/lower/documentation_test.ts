@@ -19,7 +19,7 @@ function below(folder: string): string[] {
 }
 
 test("docs/language.md names tests that exist", () => {
-  const sources = [...below("tests/compiler"), ...below("tests/kernel/compiler")].map((file) =>
+  const sources = [...below("tests/compiler"), ...below("tests/kernel"), ...below("tests/script")].map((file) =>
     readFileSync(`${ROOT}${file}`, "utf8")
   ).join("\n");
   const cells = doc.split("\n").filter((line) => line.startsWith("| ") && line.endsWith(" |")).map((line) =>
