@@ -4,10 +4,13 @@
  * is no such file; then there is no call site and the functions' own text has to do.
  */
 import type { CallSite } from "../compiler/definitions.ts";
-import { tryReadText } from "../syscall/files.ts";
+import { tryReadText, tryStat } from "../syscall/files.ts";
 
-/** Sources larger than this are bundles or data, and reading positions from them helps nobody. */
-const LARGEST_SOURCE = 4 << 20;
+/**
+ * Sources larger than this are bundles with waggle in them: positions there help nobody, and reading them would take a
+ * twentieth of a script's start.
+ */
+const LARGEST_SOURCE = 1 << 19;
 
 /** Frames looked at; engines print ten. */
 const DEEPEST = 10;
@@ -24,9 +27,10 @@ export function callSite(stack: string | undefined, keys: readonly string[]): Ca
     const at = framePosition(stack ?? "", depth);
     if (at === undefined || looked.has(at.file)) continue;
     looked.add(at.file);
+    const stat = tryStat(at.file);
+    if (typeof stat === "number" || stat.size > LARGEST_SOURCE) continue;
     const fileText = tryReadText(at.file);
-    if (fileText === undefined || fileText.length > LARGEST_SOURCE) continue;
-    if (keys.every((key) => fileText.includes(key))) return { ...at, fileText };
+    if (fileText !== undefined && keys.every((key) => fileText.includes(key))) return { ...at, fileText };
   }
   return undefined;
 }

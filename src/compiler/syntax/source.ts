@@ -17,21 +17,26 @@ export class SourceText {
   readonly #lines: readonly number[];
   readonly #toFile: (offset: number) => number;
 
-  private constructor(file: string, text: string, inFile: boolean, toFile: (offset: number) => number) {
+  private constructor(
+    file: string,
+    text: string,
+    lines: readonly number[],
+    toFile: ((offset: number) => number) | undefined,
+  ) {
     this.file = file;
-    this.inFile = inFile;
+    this.inFile = toFile !== undefined;
     this.#text = text;
-    this.#lines = lineStarts(text);
-    this.#toFile = toFile;
+    this.#lines = lines;
+    this.#toFile = toFile ?? ((offset) => offset);
   }
 
   /** `key` is the property that holds the function; it finds the function in the file. */
   static of(source: FunctionSource, key: string): SourceText {
     const found = source.site === undefined ? undefined : findInFile(source.text, key, source.site);
     if (source.site === undefined || found === undefined) {
-      return new SourceText(key, source.text, false, (offset) => offset);
+      return new SourceText(key, source.text, lineStarts(source.text), undefined);
     }
-    return new SourceText(source.site.file, source.site.fileText, true, found);
+    return new SourceText(source.site.file, source.site.fileText, linesOf(source.site), found);
   }
 
   /** The place of `start` … `end` (offsets into the function's text). */
@@ -47,6 +52,15 @@ export class SourceText {
     const length = Math.max(1, Math.min(this.#toFile(Math.max(start, end - 1)) + 1 - from, lineText.length - column));
     return { file: this.file, line: line + 1, column: column + 1, lineText, length };
   }
+}
+
+const fileLines: WeakMap<CallSite, readonly number[]> = new WeakMap();
+
+/** Where the lines of the site's file start: the same for all its functions, and a bundle has many lines. */
+function linesOf(site: CallSite): readonly number[] {
+  let lines = fileLines.get(site);
+  if (lines === undefined) fileLines.set(site, lines = lineStarts(site.fileText));
+  return lines;
 }
 
 function lineStarts(text: string): number[] {
@@ -73,7 +87,7 @@ function findInFile(
   key: string,
   site: CallSite,
 ): ((offset: number) => number) | undefined {
-  const siteOffset = (lineStarts(site.fileText)[site.line - 1] ?? 0) + site.column - 1;
+  const siteOffset = (linesOf(site)[site.line - 1] ?? 0) + site.column - 1;
   for (const from of [siteOffset, 0]) {
     const exact = site.fileText.indexOf(text, from);
     if (exact >= 0) return (offset) => exact + offset;
