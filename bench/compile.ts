@@ -1,11 +1,11 @@
 /**
  * The compiler against clang -O2 on the examples that have a twin in C (bench/twins): instructions of each program, run
- * time per event, compile time, and CPU from process start to the first event. Run it with Deno and with Bun, as root:
+ * time per event, and compile time; bench/startup.ts has the CPU time to the first event. Run it with Deno and with Bun, as root:
  *
  *     node_modules/.bin/bun run bench/compile.ts [--no-run-time]
  */
 import { execFileSync, spawnSync } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import process from "node:process";
 import { attachFromSection } from "../src/attach/registry.ts";
 import type { Link } from "../src/attach/link.ts";
@@ -157,74 +157,10 @@ async function compileTime(): Promise<void> {
   );
 }
 
-const FIRST_EVENT = `
-import process from "node:process";
-import { bpf, hash, i32, ringbuf, str, u32, u64 } from "${ROOT}mod.ts";
-async function main() { // CommonJS, which byte code needs, has no await outside functions.
-using tracer = bpf({
-  maps: { started: hash(u64, { path: u64 }), opens: ringbuf({ pid: u32, ret: i32, comm: str(16), path: str(256) }) },
-  programs: {
-    "tracepoint:syscalls:sys_enter_openat"(ctx, { started, tid }) {
-      started.set(tid(), { path: ctx.filename });
-    },
-    "tracepoint:syscalls:sys_exit_openat"(ctx, { started, opens, pid, tid, comm, userString }) {
-      const s = started.get(tid());
-      if (!s) return;
-      opens.emit({ pid: pid(), ret: ctx.ret, comm: comm(), path: userString(s.path) });
-      started.delete(tid());
-    },
-  },
-});
-tracer.attach();
-const first = tracer.maps.opens.next(10000);
-await first;
-const { user, system } = process.cpuUsage();
-console.log(JSON.stringify({ cpu: (user + system) / 1000, wall: performance.now(), rss: process.memoryUsage().rss / 2 ** 20 }));
-process.exit(0);
-}
-main();
-`;
-
-/** CPU, wall time and memory at the first event, for the script as it is and as a minified bundle. */
-function startUp(): void {
-  const script = `${folder}/first.ts`;
-  const bundle = `${folder}/first.js`;
-  const executable = `${folder}/first`;
-  const bin = `${ROOT}node_modules/.bin/`;
-  writeFileSync(script, FIRST_EVENT);
-  const compiled = ["build", "--compile", "--minify", "--bytecode", "--format=cjs", script, `--outfile=${executable}`];
-  execFileSync(`${bin}bun`, compiled, { stdio: "ignore" });
-  execFileSync(`${bin}bun`, ["build", "--target=bun", "--minify", script, `--outfile=${bundle}`], { stdio: "ignore" });
-  const rows: [string, string[]][] = [
-    ["bun, script", [`${bin}bun`, "run", script]],
-    ["bun, bundle", [`${bin}bun`, "run", bundle]],
-    ["bun, executable", [executable]],
-    ["deno, script", [`${bin}deno`, "run", "-A", "--no-check", "--quiet", script]],
-  ];
-  console.log(
-    `\n${"to the first event".padEnd(24)}${"CPU ms".padStart(8)}${"wall ms".padStart(9)}${
-      "MiB".padStart(6)
-    }   (least of 10)`,
-  );
-  for (const [label, [command, ...args]] of rows) {
-    const runs: { cpu: number; wall: number; rss: number }[] = [];
-    for (let i = 0; i < 10; i++) {
-      const { stdout, status, stderr } = spawnSync(command!, args, { encoding: "utf8" });
-      if (status !== 0) throw new Error(`${label}: ${stderr}`);
-      runs.push(JSON.parse(stdout));
-    }
-    const least = (key: "cpu" | "wall" | "rss") => Math.min(...runs.map((run) => run[key])).toFixed(0);
-    console.log(
-      `${label.padEnd(24)}${least("cpu").padStart(8)}${least("wall").padStart(9)}${least("rss").padStart(6)}`,
-    );
-  }
-}
-
 try {
   execFileSync("bash", ["-c", `bpftool btf dump file /sys/kernel/btf/vmlinux format c > ${folder}/vmlinux.h`]);
   await compareCode();
   await compileTime();
-  startUp();
 } finally {
   rmSync(folder, { recursive: true });
 }

@@ -15,18 +15,20 @@ export interface ErrorDetails {
 
 /** The common base: an `Error` with a `hint`, which is also the last line of the printed message. */
 export class WaggleError extends Error {
+  /** The class's name: written out, since minifiers rename classes. */
+  override readonly name: string = "WaggleError";
   /** What a person can do about it, if waggle knows. */
   readonly hint: string | undefined;
 
   constructor(message: string, details: ErrorDetails = {}) {
     super(details.hint === undefined ? message : `${message}\n  hint: ${details.hint}`, { cause: details.cause });
-    this.name = new.target.name;
     this.hint = details.hint;
   }
 }
 
 /** A system call failed. */
 export class SyscallError extends WaggleError {
+  override readonly name: string = "SyscallError";
   /** The call as its man page names it, for example `bpf(BPF_MAP_CREATE)`. */
   readonly call: string;
   /** The positive errno. */
@@ -47,6 +49,7 @@ export class SyscallError extends WaggleError {
 
 /** The kernel's verifier refused a program. The message shows the last meaningful lines, `log` has all. */
 export class VerifierError extends WaggleError {
+  override readonly name: string = "VerifierError";
   /** The program's name. */
   readonly program: string;
   /** The whole log of the verifier. */
@@ -79,6 +82,7 @@ export class VerifierError extends WaggleError {
 
 /** Bytes that are not what they should be: truncated, hostile or foreign ELF, BTF, archives. */
 export class FormatError extends WaggleError {
+  override readonly name: string = "FormatError";
   /** Where: `foo.o: .BTF: type 12 STRUCT "task_struct": member 3`. */
   readonly path: string;
   /** Byte offset in the innermost part of `path` that has bytes, if known. */
@@ -93,6 +97,7 @@ export class FormatError extends WaggleError {
 
 /** This kernel, machine or runtime lacks something. */
 export class NotSupportedError extends WaggleError {
+  override readonly name: string = "NotSupportedError";
   /** What is missing, for example `ring buffer maps`. */
   readonly feature: string;
   /** The first kernel version that has it, for example `5.8`, if it is a matter of version. */
@@ -108,6 +113,7 @@ export class NotSupportedError extends WaggleError {
 
 /** A name that is not there: a program, map, global, symbol, field. Says the nearest ones. */
 export class NotFoundError extends WaggleError {
+  override readonly name: string = "NotFoundError";
   /** What was looked for, for example `map`. */
   readonly what: string;
   /** The name that was asked for. */
@@ -155,6 +161,7 @@ export interface Diagnostic {
 
 /** A TypeScript function that cannot become a BPF program. Carries every diagnostic of the run. */
 export class CompileError extends WaggleError {
+  override readonly name: string = "CompileError";
   readonly diagnostics: readonly Diagnostic[];
 
   constructor(message: string, details: ErrorDetails & { diagnostics: readonly Diagnostic[] }) {

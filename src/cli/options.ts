@@ -34,7 +34,9 @@ export interface Parsed<T extends OptionTable> {
 }
 
 /** Wrong arguments; the command ends with status 2. */
-export class UsageError extends WaggleError {}
+export class UsageError extends WaggleError {
+  override readonly name: string = "UsageError";
+}
 
 /** Parses arguments. Throws `UsageError`. */
 export function parseOptions<T extends OptionTable>(table: T, args: readonly string[]): Parsed<T> {

@@ -136,7 +136,9 @@ export class CoreResolver {
 }
 
 /** A CO-RE record that cannot be resolved: ambiguous types, or an instruction that does not fit the record. */
-export class CoreError extends WaggleError {}
+export class CoreError extends WaggleError {
+  override readonly name: string = "CoreError";
+}
 
 function describe(candidate: Candidate): string {
   return `type ${candidate.id} of ${candidate.btf.path}`;

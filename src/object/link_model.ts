@@ -12,6 +12,7 @@ import { WaggleError } from "../errors.ts";
 
 /** Objects that cannot be linked: two definitions, types that disagree, sections that do not fit. */
 export class LinkError extends WaggleError {
+  override readonly name: string = "LinkError";
   /** The input that brought the trouble. */
   readonly file: string;
   /** The symbol or section in question, if there is one. */
