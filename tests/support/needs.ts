@@ -102,6 +102,14 @@ const GUARDS = {
     reason: "needs pairs of virtual Ethernet devices (CONFIG_VETH), the ip command and the right to make them",
     since: "4.10",
   },
+  nat: {
+    probe: () => {
+      spawnSync("modprobe", ["nf_nat"]);
+      return existsSync("/sys/kernel/btf/nf_nat") && existsSync("/sys/kernel/btf/nf_conntrack");
+    },
+    reason: "needs connection tracking and address translation as modules with BTF (nf_conntrack, nf_nat)",
+    since: "6.1",
+  },
   perf: {
     probe: () => existsSync("/proc/sys/kernel/perf_event_paranoid"),
     reason: "needs a kernel with perf events",

@@ -1,0 +1,50 @@
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { assert, assertEquals } from "@std/assert";
+import { kernelTest } from "../../support/harness.ts";
+import { buildDump, compareObject } from "../../conformance/compare.ts";
+import { moduleBtfs } from "../../../src/kernel/btf.ts";
+import { type BpfObject, load } from "../../../src/script/open.ts";
+
+const PATH = fileURLToPath(new URL("../../data/modules.bpf.o", import.meta.url));
+
+function loadOnly(...programs: string[]): BpfObject {
+  return load(PATH, { programs: Object.fromEntries(programs.map((name) => [name, { autoload: true }])) });
+}
+
+function run(object: BpfObject, program: string): number {
+  return object.program(program).testRun({ data: new Uint8Array(64) }).retval;
+}
+
+kernelTest("load() calls functions of two modules in one program", { needs: ["btf", "nat"] }, () => {
+  using object = loadOnly("look_up", "translate");
+  assertEquals([run(object, "look_up"), run(object, "translate")], [2, 77]);
+});
+
+kernelTest("load() finds a type for CO-RE that only a module has", { needs: ["btf", "veth", "modulebtf"] }, () => {
+  using object = loadOnly("describe");
+  assertEquals(run(object, "describe"), 1);
+  const { btf } = moduleBtfs().find((m) => m.name === "veth")!;
+  const type = btf.type(btf.find("veth_priv", "STRUCT")!);
+  assert(type.kind === "STRUCT");
+  const member = type.members.find((m) => m.name === "rq")!;
+  assertEquals(object.globals["rq_offset"], member.bitOffset / 8);
+  assertEquals(object.globals["exists"], 1);
+});
+
+kernelTest("load() traces a function of a module", { needs: ["fentry", "kernel:5.11", "veth"] }, () => {
+  using object = loadOnly("trace_module");
+  object.attach();
+  const script = "ip link add a type veth peer name b && ip link set b up && ip link set a up && " +
+    "ip address add 192.0.2.1/24 dev a && (ping -c 1 -W 1 192.0.2.2 || true) && sleep 2";
+  assertEquals(spawnSync("unshare", ["-n", "sh", "-c", script]).status, 0);
+  assert(Number(object.globals["sent"]) > 0, "no packet went through veth_xmit");
+});
+
+const dump = buildDump();
+kernelTest("load() makes of module functions and types what libbpf makes", { needs: ["btf", "nat", "veth"] }, () => {
+  if (dump === undefined) return console.log("note: not compared: there is no C compiler or no libbpf");
+  const { differences, bothLoad } = compareObject(dump, PATH);
+  assertEquals(differences, []);
+  assert(bothLoad >= 3, `only ${bothLoad} programs were loaded`);
+});
