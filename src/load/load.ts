@@ -28,6 +28,7 @@ import { type ArgContexts, findArgContexts } from "./arg_ctx.ts";
 import { Cleanup } from "./cleanup.ts";
 import { arenaDataOffset, createMaps, slotKey } from "./create_maps.ts";
 import { initialData } from "./data.ts";
+import { JumpTables } from "./jump_tables.ts";
 import { kconfigData } from "./kconfig_values.ts";
 import { internLines } from "./line_records.ts";
 import { loadProgram, withSection } from "./load_programs.ts";
@@ -88,7 +89,8 @@ function loadSteps(spec: ObjectSpec, options: LoadOptions): LoadedObject {
   });
   const loaded = new Map<string, LoadedProgram>();
   for (const program of programs) {
-    const facts = { core, maps, externs: externs.facts, lines: lines.records, contexts };
+    const jumpTables = new JumpTables(program.name, temporary);
+    const facts = { core, maps, externs: externs.facts, lines: lines.records, contexts, jumpTables };
     const code = putTogether(spec, index, program, facts);
     loaded.set(
       program.name,
@@ -232,6 +234,7 @@ interface Facts {
   externs: ReadonlyMap<string, ExternFact>;
   lines: ReadonlyMap<FunctionSpec, LineRecords>;
   contexts: ArgContexts | undefined;
+  jumpTables: JumpTables;
 }
 
 function putTogether(spec: ObjectSpec, index: FunctionIndex, program: ProgramSpec, facts: Facts): RelocatedProgram {
@@ -243,6 +246,7 @@ function putTogether(spec: ObjectSpec, index: FunctionIndex, program: ProgramSpe
     lineRecords: (fn) => facts.lines.get(fn),
     btfId: (fn) => facts.contexts?.btfId(program, fn) ?? fn.btfId,
     arenaOffset: (name) => arenaOffset(facts.maps.get(name)),
+    jumpTable: (table, targets) => facts.jumpTables.fd(table, targets),
     extern(name) {
       const extern = externs.get(name);
       if (extern?.kind !== "kconfig") return facts.externs.get(name) ?? { kind: "missing" };

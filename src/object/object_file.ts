@@ -33,6 +33,7 @@ export type SectionRole =
   | "bss"
   | "struct_ops"
   | "arena"
+  | "jump_tables"
   | "license"
   | "version"
   | "btf"
@@ -86,9 +87,15 @@ export function openObject(bytes: Uint8Array, name: string): ObjectFile {
   };
 }
 
-/** The section with this role; a second one is an error where it would be ambiguous. */
+/** All sections with this role. */
 export function sectionsWithRole(file: ObjectFile, role: SectionRole): ElfSection[] {
   return file.elf.sections.filter((s) => file.roles[s.index] === role);
+}
+
+/** The first section with this role. */
+export function sectionWithRole(file: ObjectFile, role: SectionRole): ElfSection | undefined {
+  const index = file.roles.indexOf(role);
+  return index < 0 ? undefined : file.elf.sections[index];
 }
 
 /** A symbol as errors print it. */
@@ -124,6 +131,7 @@ const ROLE_BY_NAME: Readonly<Record<string, SectionRole | undefined>> = {
   "?.struct_ops": "struct_ops",
   "?.struct_ops.link": "struct_ops",
   ".addr_space.1": "arena",
+  ".jumptables": "jump_tables",
 };
 
 function isNamed(name: string, kind: string): boolean {

@@ -11,6 +11,7 @@ import { R_BPF_64_32, R_BPF_64_64, SHN_UNDEF, STT_SECTION } from "../abi/elf.ts"
 import type { ElfRelocation } from "./elf_tables.ts";
 import type { ObjectFile } from "./object_file.ts";
 import { describeSymbol } from "./object_file.ts";
+import { parseJumpTable } from "./parse_jump_tables.ts";
 import type { Relocation } from "./spec.ts";
 
 /** What relocations may refer to, found by earlier steps. */
@@ -126,6 +127,7 @@ function loadRelocation(
     if (map === undefined) fail(file, place, slot, `no map at offset ${value} of "${file.keys[section]}"`);
     return { kind: "map", insn: slot, map };
   }
+  if (role === "jump_tables") return parseJumpTable(file, place, slot, symbol);
   const map = referents.dataMaps.get(section);
   if (map === undefined) {
     const name = file.elf.sections[section]?.name ?? `${section}`;

@@ -39,6 +39,8 @@ export interface RelocationFacts {
   /** The map's fd; undefined if it was not created. */
   mapFd(name: string): number | undefined;
   extern(name: string): ExternFact;
+  /** Descriptor of the map for a jump table of this program, given the program's instructions its entries lead to. */
+  jumpTable(table: number, targets: readonly number[]): number;
   /** CO-RE-patched instructions of a function; its own if none are given. */
   code(fn: FunctionSpec): Uint8Array;
   /** BTF id of a function as part of this program; its own if not given. */
@@ -184,6 +186,10 @@ function relocateOne(spec: ObjectSpec, index: FunctionIndex, piece: Piece, r: Re
       return relocateVariable(slots, slot, r.offset, facts.extern(r.extern), externIndex(spec, r.extern));
     case "extern_func":
       return relocateKfunc(slots, slot, facts.extern(r.extern), externIndex(spec, r.extern));
+    case "jump_table":
+      slots.setSrc(slot, BPF_PSEUDO_MAP_VALUE);
+      slots.setOff(slot, 0);
+      slots.setImm(slot, facts.jumpTable(r.table, r.targets.map((target) => piece.start + target)));
   }
 }
 

@@ -91,7 +91,12 @@ export type Relocation =
   /** ldimm64 of a kconfig or ksym variable. `offset` is the addend. */
   | { kind: "extern_var"; insn: number; extern: string; offset: number }
   /** Call of a kfunc. */
-  | { kind: "extern_func"; insn: number; extern: string };
+  | { kind: "extern_func"; insn: number; extern: string }
+  /**
+   * ldimm64 of a jump table's address: the slots of this function its entries lead to. `table` tells tables apart: it is
+   * the offset in `.jumptables`.
+   */
+  | { kind: "jump_table"; insn: number; table: number; targets: number[] };
 
 /** `enum bpf_core_relo_kind`. */
 export type CoreKind =

@@ -149,6 +149,8 @@ class Relocator {
         view.setOff(r.insn, 0);
         view.setImm(r.insn, -1);
         return { symbol: this.#need(this.#symbols.extern(r.extern), fn, `extern "${r.extern}"`), type: R_BPF_64_32 };
+      case "jump_table":
+        throw new TypeError(`Cannot write function "${fn.name}": jump tables are for loading only`);
       default:
         return this.#toFunction(fn, view, r);
     }

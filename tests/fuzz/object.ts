@@ -114,6 +114,7 @@ const FACTS: RelocationFacts = {
   mapFd: () => 3,
   extern: (name) => name.length % 2 === 0 ? { kind: "missing" } : { kind: "btf", id: 1, btfFd: 0, callOffset: 0 },
   code: (fn) => fn.insns,
+  jumpTable: () => 3,
 };
 
 function readZeros(btf: Btf, id: number): void {

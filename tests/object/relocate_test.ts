@@ -41,6 +41,7 @@ test("relocateProgram() fills calls, maps and records of functions and lines", (
   const main = program(spec, "returns_5");
   const code = relocateProgram(spec, new FunctionIndex(spec), main, {
     mapFd: () => 42,
+    jumpTable: () => 0,
     extern: () => ({ kind: "missing" }),
     code: (fn) => fn.insns,
   });
@@ -66,6 +67,7 @@ test("relocateProgram() does not write to the object's own bytes", () => {
   const before = main!.insns.slice();
   relocateProgram(spec, new FunctionIndex(spec), main!, {
     mapFd: () => 7,
+    jumpTable: () => 0,
     extern: () => ({ kind: "missing" }),
     code: (fn) => fn.insns,
   });
@@ -77,6 +79,7 @@ test("relocateProgram() marks maps that were not created", () => {
   const main = program(spec, "returns_11");
   const code = relocateProgram(spec, new FunctionIndex(spec), main, {
     mapFd: () => undefined,
+    jumpTable: () => 0,
     extern: () => ({ kind: "missing" }),
     code: (fn) => fn.insns,
   });
@@ -104,6 +107,7 @@ test("relocateProgram() puts externs in: values, addresses, BTF ids, kfuncs, and
     const main = program(spec, name);
     const code = relocateProgram(spec, new FunctionIndex(spec), main, {
       mapFd: () => 5,
+      jumpTable: () => 0,
       extern: (extern) => facts[extern] ?? { kind: "missing" },
       code: (fn) => fn.insns,
     });
@@ -142,6 +146,7 @@ test("relocateProgram() loads map descriptors", () => {
   const [main] = spec.programs;
   const code = relocateProgram(spec, new FunctionIndex(spec), main!, {
     mapFd: (name) => spec.maps.findIndex((m) => m.name === name) + 10,
+    jumpTable: () => 0,
     extern: () => ({ kind: "missing" }),
     code: (fn) => fn.insns,
   });
