@@ -26,6 +26,9 @@ export type StructValue<F extends Fields> = { -readonly [K in keyof F]: FieldVal
 /** Values to write; what is left out stays zero. */
 export type StructInput<F extends Fields> = { readonly [K in keyof F]?: FieldInput<F[K][1]> | undefined };
 
+/** What a pointer of the struct points to. */
+export type Pointee = Uint8Array | string;
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -63,16 +66,27 @@ export function structSize(fields: Fields, align?: number): number {
  * Writes `values` at `base` of zeroed memory and returns the size in use: the end of the last field that is not zero.
  * A kernel that knows fewer fields accepts a longer attribute only if the rest is zero, and all kernels accept a
  * shorter one, so this is the size to pass. Throws `TypeError` for an unknown field, `RangeError` for a value that
- * does not fit; nothing is written past the struct.
+ * does not fit; nothing is written past the struct. With `place`, 64-bit fields also take bytes and text: it puts
+ * them where the kernel may read them and returns the address.
  */
-export function writeStruct<F extends Fields>(view: DataView, base: number, fields: F, values: StructInput<F>): number {
+export function writeStruct<F extends Fields>(
+  view: DataView,
+  base: number,
+  fields: F,
+  values: { readonly [K in keyof F]?: FieldInput<F[K][1]> | Pointee | undefined },
+  place?: (pointee: Pointee) => number,
+): number {
   let used = 0;
   for (const name in values) {
-    const value = values[name] as bigint | number | string | Uint8Array | undefined;
+    let value = values[name] as bigint | number | Pointee | undefined;
     if (value === undefined) continue;
     const field = fields[name];
     if (field === undefined) throw new TypeError(`Cannot write field "${name}": the struct has no such field`);
-    const [offset, type] = field;
+    const offset = field[0];
+    const type = field[1];
+    if (place !== undefined && type === "u64" && typeof value !== "number" && typeof value !== "bigint") {
+      value = place(value);
+    }
     if (writeField(view, base + offset, type, value, name)) used = Math.max(used, offset + typeSize(type));
   }
   return used;
@@ -112,12 +126,22 @@ function readField(view: DataView, at: number, type: CType): bigint | number | s
   }
 }
 
-/** Returns whether any byte written is not zero. */
-function writeField(
+/** Returns whether any byte written is not zero. Every bpf(2) call comes by here: the usual cases come first. */
+function writeField(view: DataView, at: number, type: CType, value: bigint | number | Pointee, name: string): boolean {
+  if (typeof value !== "number" || value < 0) return writeChecked(view, at, type, value, name);
+  if (type === "u32" && value >>> 0 === value) view.setUint32(at, value, true);
+  else if (type === "u64" && Number.isSafeInteger(value)) {
+    view.setUint32(at, value >>> 0, true);
+    view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
+  } else return writeChecked(view, at, type, value, name);
+  return value !== 0;
+}
+
+function writeChecked(
   view: DataView,
   at: number,
   type: CType,
-  value: bigint | number | string | Uint8Array,
+  value: bigint | number | Pointee,
   name: string,
 ): boolean {
   if (type.endsWith("]")) return writeBytes(view, at, type, value, name);
@@ -138,13 +162,7 @@ function writeField(
   return value !== 0 && value !== 0n;
 }
 
-function writeBytes(
-  view: DataView,
-  at: number,
-  type: CType,
-  value: bigint | number | string | Uint8Array,
-  name: string,
-): boolean {
+function writeBytes(view: DataView, at: number, type: CType, value: bigint | number | Pointee, name: string): boolean {
   if (typeof value === "number" || typeof value === "bigint") {
     throw new TypeError(
       `Cannot write field "${name}": ${type} takes ${type.startsWith("char") ? "a string" : "bytes"}`,

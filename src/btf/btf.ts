@@ -50,7 +50,7 @@ export class Btf implements DecodeSource {
   #dataNames: BtfNameIndex | undefined;
   #otherNames: BtfNameIndex | undefined;
 
-  private constructor(bytes: Uint8Array, options: BtfOptions) {
+  private constructor(bytes: Uint8Array, options: BtfOptions, known?: BtfScan) {
     this.base = options.base;
     this.path = options.path ?? "BTF";
     this.bytes = bytes;
@@ -59,7 +59,7 @@ export class Btf implements DecodeSource {
     this.strings = new BtfStrings(header.strings, this.base?.strings, this.path);
     this.firstId = this.base?.typeCount ?? 1;
     this.#words = header.words;
-    const scan = scanTypes(header.words, header.layout, this.firstId, this.path);
+    const scan = known ?? scanTypes(header.words, header.layout, this.firstId, this.path);
     this.#offsets = scan.offsets;
     this.#scan = scan;
     this.typeCount = this.firstId + this.#offsets.length - 1;
@@ -71,6 +71,11 @@ export class Btf implements DecodeSource {
    */
   static parse(bytes: Uint8Array, options: BtfOptions = {}): Btf {
     return new Btf(bytes, options);
+  }
+
+  /** This blob with other contents of types, but of the same kinds, names and lengths: nothing is looked through again. */
+  withBytes(bytes: Uint8Array): Btf {
+    return new Btf(bytes, { base: this.base, path: this.path }, this.#scan);
   }
 
   /** The type with this id, decoded once. Throws `FormatError` if the id or anything in the type is out of range. */

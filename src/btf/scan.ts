@@ -39,12 +39,15 @@ const DATA = 1 << 16;
  * to the function costs a tenth of it.
  */
 export function scanTypes(words: Uint32Array, layout: readonly BtfLayout[], firstId: number, path: string): BtfScan {
-  const shapes = shapeTable(layout);
+  const shapes = layout.length === 0 ? KNOWN_SHAPES : shapeTable(layout);
   const end = words.length;
-  const offsets = new Uint32Array(Math.floor(end / BTF_TYPE_WORDS) + 1);
+  const most = Math.floor(end / BTF_TYPE_WORDS) + 1;
+  // One allocation, not three: for the types of a small object they would take longer than the rest.
+  const room = new Uint32Array(most * 3);
+  const offsets = room.subarray(0, most);
   // Data ids and names grow from the front, the others from the back.
-  const ids = new Uint32Array(offsets.length);
-  const names = new Uint32Array(offsets.length);
+  const ids = room.subarray(most, most * 2);
+  const names = room.subarray(most * 2);
   let [count, at, front, back] = [0, 0, 0, ids.length];
   while (at < end) {
     const info = words[at + 1]!;
@@ -92,6 +95,8 @@ function shapeTable(layout: readonly BtfLayout[]): Uint32Array {
   }
   return shapes;
 }
+
+const KNOWN_SHAPES = shapeTable([]);
 
 /** Whether every type id is below `typeCount` and every string offset below `stringEnd` in the type at `at`. */
 export function typeIsSound(words: Uint32Array, at: number, typeCount: number, stringEnd: number): boolean {

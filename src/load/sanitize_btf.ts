@@ -4,7 +4,7 @@
  * stay. What needs no change is handed over as it is. The replacements are libbpf's.
  */
 import type { Btf } from "../btf/btf.ts";
-import { BTF_HEADER_SIZE, BTF_KIND } from "../btf/kinds.ts";
+import { BTF_HEADER_SIZE, BTF_KIND, kindOfInfo, vlenOfInfo } from "../btf/kinds.ts";
 import type { BtfDatasec, BtfType } from "../btf/types.ts";
 import { BtfBuilder } from "../btf/write.ts";
 import type { FeatureName } from "../kernel/features.ts";
@@ -47,11 +47,13 @@ function missingFeatures(btf: Btf, has: HasFeature): Set<FeatureName> {
   const kinds = new Uint8Array(256);
   let globalFunc = false;
   let qmark = false;
-  for (const id of btf.ids()) {
-    const kind = btf.kindOf(id);
+  const { words, offsets } = btf.raw();
+  for (let i = 0; i < offsets.length - 1; i++) {
+    const info = words[offsets[i]! + 1]!;
+    const kind = kindOfInfo(info);
     kinds[kind] = 1;
-    if (kind === BTF_KIND.FUNC) globalFunc ||= btf.vlenOf(id) !== 0;
-    else if (kind === BTF_KIND.DATASEC) qmark ||= btf.nameOf(id).startsWith("?");
+    if (kind === BTF_KIND.FUNC) globalFunc ||= vlenOfInfo(info) !== 0;
+    else if (kind === BTF_KIND.DATASEC) qmark ||= btf.nameOf(btf.firstId + i).startsWith("?");
   }
   const lacks = new Set<FeatureName>();
   for (const [kind, feature] of KIND_FEATURES) if (kinds[kind] === 1 && !has(feature)) lacks.add(feature);

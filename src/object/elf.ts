@@ -211,7 +211,9 @@ export class ElfFile {
     // More than 65279 sections: the count lies in the size field of section 0.
     const count = this.view.getUint16(60, le) || number64(this.view, at + 32, le);
     this.#need(at, count * size, "section headers");
-    return Array.from({ length: count }, (_, i) => new ElfSection(this, i, at + i * size));
+    const sections: ElfSection[] = [];
+    for (let i = 0; i < count; i++) sections.push(new ElfSection(this, i, at + i * size));
+    return sections;
   }
 
   #readSectionNames(): Uint8Array {

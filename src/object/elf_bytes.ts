@@ -18,12 +18,10 @@ const LONGEST_NAME = 0x1_0000;
 export function cString(table: Uint8Array, offset: number, path: () => string): string {
   if (offset === 0 && table.length === 0) return "";
   // Section and symbol names are short and nearly always ASCII, where this loop is faster than TextDecoder.
-  let text = "";
-  for (let i = offset; i < offset + 32; i++) {
+  for (let i = offset; i < offset + 64; i++) {
     const byte = table[i];
-    if (byte === 0) return text;
+    if (byte === 0) return String.fromCharCode.apply(null, table.subarray(offset, i) as unknown as number[]);
     if (byte === undefined || byte >= 0x80) break;
-    text += String.fromCharCode(byte);
   }
   const rest = table.subarray(offset, offset + LONGEST_NAME);
   const end = rest.indexOf(0);

@@ -30,21 +30,27 @@ export interface ElfSymbol {
 export class ElfSymbols {
   /** Number of symbols, the null symbol at index 0 included. */
   readonly count: number;
-  /** Where the table lies, as errors print it. */
-  readonly path: string;
+  readonly #file: ElfFile;
+  readonly #section: ElfSection | undefined;
   readonly #view: DataView;
   readonly #littleEndian: boolean;
   readonly #names: Uint8Array;
   readonly #extended: DataView | undefined;
 
   constructor(file: ElfFile, section: ElfSection | undefined) {
+    this.#file = file;
+    this.#section = section;
     this.#littleEndian = file.littleEndian;
-    this.path = section?.path ?? file.at("symbol table");
     const bytes = section?.bytes ?? NO_BYTES;
     this.#view = viewOf(bytes);
     this.count = Math.floor(bytes.length / SYMBOL_SIZE);
     this.#names = section === undefined ? NO_BYTES : stringTable(file, section);
     this.#extended = section === undefined ? undefined : extendedIndices(file, section);
+  }
+
+  /** Where the table lies, as errors print it. */
+  get path(): string {
+    return this.#section?.path ?? this.#file.at("symbol table");
   }
 
   name(index: number): string {
@@ -141,14 +147,14 @@ export interface ElfRelocation {
 /** The entries of one REL or RELA section. */
 export class ElfRelocations {
   readonly count: number;
-  readonly path: string;
+  readonly #section: ElfSection;
   readonly #view: DataView;
   readonly #littleEndian: boolean;
   readonly #entrySize: number;
 
   constructor(file: ElfFile, section: ElfSection) {
     const bytes = section.bytes;
-    this.path = section.path;
+    this.#section = section;
     this.#view = viewOf(bytes);
     this.#littleEndian = file.littleEndian;
     this.#entrySize = section.type === SHT_RELA ? 24 : 16;
@@ -156,6 +162,11 @@ export class ElfRelocations {
       throw new FormatError(this.path, `has ${bytes.length} bytes, not a multiple of ${this.#entrySize}`);
     }
     this.count = bytes.length / this.#entrySize;
+  }
+
+  /** Where the table lies, as errors print it. */
+  get path(): string {
+    return this.#section.path;
   }
 
   get(index: number): ElfRelocation {

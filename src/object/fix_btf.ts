@@ -7,11 +7,11 @@
 import { FormatError } from "../errors.ts";
 import { Btf } from "../btf/btf.ts";
 import { parseBtfExt } from "../btf/ext.ts";
-import { BTF_KIND, BTF_KINDS, BTF_TYPE_WORDS, kindOfInfo, vlenOfInfo } from "../btf/kinds.ts";
+import { BTF_KIND, BTF_TYPE_WORDS } from "../btf/kinds.ts";
 import type { BtfDatasec } from "../btf/types.ts";
 import { STV_HIDDEN, STV_INTERNAL } from "../abi/elf.ts";
 import type { ObjectFile } from "./object_file.ts";
-import { sectionsWithRole } from "./object_file.ts";
+import { sectionWithRole } from "./object_file.ts";
 
 /** What one variable of a DATASEC becomes. */
 interface FixedVar {
@@ -22,7 +22,7 @@ interface FixedVar {
 
 /** Fills `file.btf` and `file.ext`. An unreadable `.BTF.ext` is an error: without it CO-RE would silently not happen. */
 export function openBtf(file: ObjectFile): void {
-  const section = sectionsWithRole(file, "btf")[0];
+  const section = sectionWithRole(file, "btf");
   if (section === undefined) return;
   const raw = Btf.parse(section.bytes, { path: section.path });
   const patch = new BtfPatch(raw);
@@ -31,7 +31,7 @@ export function openBtf(file: ObjectFile): void {
     if (isHidden(file, symbol)) makeStatic(file, raw, symbol, patch);
   }
   file.btf = patch.finish();
-  const ext = sectionsWithRole(file, "btf_ext")[0];
+  const ext = sectionWithRole(file, "btf_ext");
   if (ext !== undefined) file.ext = parseBtfExt(ext.bytes, file.btf, ext.path);
 }
 
@@ -86,7 +86,8 @@ const LINKAGE_NUMBER = { static: 0, global: 1, extern: 2 } as const;
 class BtfPatch {
   readonly #btf: Btf;
   #view: DataView | undefined;
-  #offsets: Uint32Array | undefined;
+  /** Byte offset of the types. */
+  #start = 0;
 
   constructor(btf: Btf) {
     this.#btf = btf;
@@ -95,7 +96,7 @@ class BtfPatch {
   /** The changed blob, or the same if nothing was changed. */
   finish(): Btf {
     if (this.#view === undefined) return this.#btf;
-    return Btf.parse(new Uint8Array(this.#view.buffer), { path: this.#btf.path });
+    return this.#btf.withBytes(new Uint8Array(this.#view.buffer));
   }
 
   /** Writes size and variables, in ascending order of offset, as the kernel wants them. */
@@ -118,24 +119,12 @@ class BtfPatch {
   }
 
   #set(id: number, word: number, value: number): void {
-    this.#view ??= new DataView(this.#btf.bytes.slice().buffer);
-    this.#offsets ??= typeOffsets(this.#btf, this.#view);
-    this.#view.setUint32(this.#offsets[id]! + word * 4, value, this.#btf.endian === "little");
+    const little = this.#btf.endian === "little";
+    if (this.#view === undefined) {
+      this.#view = new DataView(this.#btf.bytes.slice().buffer);
+      this.#start = this.#view.getUint32(4, little) + this.#view.getUint32(8, little);
+    }
+    const at = this.#btf.raw().offsets[id - this.#btf.firstId]! + word;
+    this.#view.setUint32(this.#start + at * 4, value, little);
   }
-}
-
-/** Byte offset of every type in the blob, by id. The blob was parsed before, so its lengths hold together. */
-function typeOffsets(btf: Btf, view: DataView): Uint32Array {
-  const le = btf.endian === "little";
-  const offsets = new Uint32Array(btf.typeCount);
-  let at = view.getUint32(4, le) + view.getUint32(8, le);
-  for (let id = btf.firstId; id < btf.typeCount; id++) {
-    offsets[id] = at;
-    const info = view.getUint32(at + 4, le);
-    const def = BTF_KINDS[kindOfInfo(info)];
-    // Lengths of kinds that only the blob's own layout section describes are not known here.
-    if (def === undefined) throw new FormatError(btf.path, `type ${id} has unknown kind ${kindOfInfo(info)}`);
-    at += 4 * (BTF_TYPE_WORDS + def.fixed + def.element * vlenOfInfo(info));
-  }
-  return offsets;
 }

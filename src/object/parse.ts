@@ -5,7 +5,7 @@
 import { FormatError } from "../errors.ts";
 import { openBtf } from "./fix_btf.ts";
 import type { ObjectFile } from "./object_file.ts";
-import { openObject, sectionsWithRole } from "./object_file.ts";
+import { openObject, sectionWithRole } from "./object_file.ts";
 import { parseExterns } from "./parse_externs.ts";
 import type { DataMap } from "./parse_globals.ts";
 import { parseArenaGlobals, parseDataMaps } from "./parse_globals.ts";
@@ -57,7 +57,7 @@ export function baseName(path: string): string {
 const MAX_LICENSE = 63;
 
 function parseLicense(file: ObjectFile): string {
-  const section = sectionsWithRole(file, "license")[0];
+  const section = sectionWithRole(file, "license");
   if (section === undefined) return "";
   const bytes = section.bytes.subarray(0, MAX_LICENSE);
   const end = bytes.indexOf(0);
@@ -65,7 +65,7 @@ function parseLicense(file: ObjectFile): string {
 }
 
 function parseVersion(file: ObjectFile): number {
-  const section = sectionsWithRole(file, "version")[0];
+  const section = sectionWithRole(file, "version");
   if (section === undefined) return 0;
   const bytes = section.bytes;
   if (bytes.length !== 4) throw new FormatError(section.path, `has ${bytes.length} bytes, not 4`);

@@ -8,7 +8,7 @@ import { FormatError } from "../errors.ts";
 import type { Btf } from "../btf/btf.ts";
 import type { ElfSection } from "./elf.ts";
 import type { ObjectFile, SectionRole } from "./object_file.ts";
-import { sectionsWithRole } from "./object_file.ts";
+import { sectionWithRole } from "./object_file.ts";
 import type { DeclaredMap } from "./parse_maps.ts";
 import { emptyMap } from "./parse_maps.ts";
 import type { MapSpec } from "./spec.ts";
@@ -71,7 +71,7 @@ export function hasGlobals(btf: Btf, datasec: number): boolean {
 
 /** Hands the arena's globals to the arena map; returns the section so that relocations find the map. */
 export function parseArenaGlobals(file: ObjectFile, declared: readonly DeclaredMap[]): DataMap[] {
-  const section = sectionsWithRole(file, "arena")[0];
+  const section = sectionWithRole(file, "arena");
   if (section === undefined || section.size === 0) return [];
   const arena = declared.find((m) => m.spec.type === BPF_MAP_TYPE_ARENA)?.spec;
   if (arena === undefined) throw new FormatError(section.path, "needs an arena map, but there is none");

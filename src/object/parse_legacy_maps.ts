@@ -6,7 +6,7 @@
 import { STT_NOTYPE, STT_OBJECT } from "../abi/elf.ts";
 import { FormatError } from "../errors.ts";
 import type { ObjectFile } from "./object_file.ts";
-import { sectionsWithRole } from "./object_file.ts";
+import { sectionWithRole } from "./object_file.ts";
 import type { DeclaredMap } from "./parse_maps.ts";
 import { emptyMap } from "./parse_maps.ts";
 import type { MapSpec } from "./spec.ts";
@@ -15,7 +15,7 @@ const DEF_SIZE = 20;
 
 /** The maps of section `maps`, by offset. */
 export function parseLegacyMaps(file: ObjectFile): DeclaredMap[] {
-  const section = sectionsWithRole(file, "legacy_maps")[0];
+  const section = sectionWithRole(file, "legacy_maps");
   if (section === undefined) return [];
   const bytes = section.bytes;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

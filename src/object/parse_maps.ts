@@ -16,7 +16,7 @@ import type { Btf } from "../btf/btf.ts";
 import type { BtfComposite, BtfDatasec, BtfMember, BtfSecInfo, BtfType } from "../btf/types.ts";
 import { resolve, resolveId, sizeOf } from "../btf/walk.ts";
 import type { ObjectFile } from "./object_file.ts";
-import { describeSymbol, sectionsWithRole } from "./object_file.ts";
+import { describeSymbol, sectionWithRole } from "./object_file.ts";
 import type { MapSpec } from "./spec.ts";
 
 /** A declared map and where its definition lies. */
@@ -55,7 +55,7 @@ export function emptyMap(name: string, kind: MapSpec["kind"]): MapSpec {
 
 /** The maps of section `.maps`, by offset. */
 export function parseDeclaredMaps(file: ObjectFile): DeclaredMap[] {
-  const section = sectionsWithRole(file, "maps")[0];
+  const section = sectionWithRole(file, "maps");
   if (section === undefined) return [];
   const btf = file.btf;
   if (btf === undefined) {
@@ -232,7 +232,7 @@ class DefinitionParser {
 
 /** Fills the slots of maps of maps and program arrays from the relocations of `.maps`. */
 export function parseMapSlots(file: ObjectFile, maps: readonly DeclaredMap[]): void {
-  const index = sectionsWithRole(file, "maps")[0]?.index;
+  const index = sectionWithRole(file, "maps")?.index;
   if (index === undefined) return;
   const path = file.elf.at(".rel.maps");
   for (const entry of file.relocations.get(index) ?? []) {

@@ -6,7 +6,7 @@ import { SYSCALLS } from "../abi/arch.ts";
 import { BPF_ATTR, BPF_ATTR_SIZE, type BpfAttr, type BpfCommand } from "../abi/attr.ts";
 import { bpf_cmd } from "../abi/bpf.gen.ts";
 import { EAGAIN, EINTR, EPERM } from "../abi/errno.gen.ts";
-import { type Fields, type StructInput, writeStruct } from "../abi/struct.ts";
+import { type Fields, type Pointee, writeStruct } from "../abi/struct.ts";
 import { Fd } from "./fd.ts";
 import { check } from "./libc.ts";
 import { arena, type Block, type Scope } from "./memory.ts";
@@ -73,19 +73,11 @@ export interface PreparedAttr extends Block {
 export function prepareAttr<C extends BpfCommand>(scope: Scope, command: C, input: BpfInput<C>): PreparedAttr {
   const block = scope.alloc(BPF_ATTR_SIZE);
   const fields: Fields = BPF_ATTR[command];
-  const used = writeStruct(block.view, 0, fields, resolvePointers(scope, fields, withTokenFields(command, input)));
+  const place = (pointee: Pointee): number =>
+    typeof pointee === "string" ? scope.string(pointee) : scope.bytes(pointee);
+  const values = withTokenFields(command, input) as Readonly<Record<string, number | bigint | Pointee | undefined>>;
+  const used = writeStruct(block.view, 0, fields, values, place);
   return { ...block, used };
-}
-
-function resolvePointers(scope: Scope, fields: Fields, input: object): StructInput<Fields> {
-  const values: Record<string, bigint | number | string | Uint8Array | undefined> = { ...input };
-  for (const name in values) {
-    const value = values[name];
-    if (fields[name]?.[1] !== "u64") continue;
-    if (typeof value === "string") values[name] = scope.string(value);
-    else if (value instanceof Uint8Array) values[name] = scope.bytes(value);
-  }
-  return values as StructInput<Fields>;
 }
 
 /**

@@ -49,8 +49,19 @@ export function effectiveCapabilities(): bigint | undefined {
 /** The inode of the first user namespace (PROC_USER_INIT_INO of include/linux/proc_ns.h). */
 const FIRST_USER_NAMESPACE = "user:[4026531837]";
 
-/** Whether the process is in a user namespace of its own, whose capabilities count for nothing in bpf(2). */
+const ownNamespace: WeakMap<Runtime, boolean> = new WeakMap();
+
+/**
+ * Whether the process is in a user namespace of its own, whose capabilities count for nothing in bpf(2). Asked once:
+ * unshare(2) and setns(2) refuse another user namespace to a process with threads, and both runtimes have threads.
+ */
 export function inUserNamespace(): boolean {
+  let known = ownNamespace.get(runtime());
+  if (known === undefined) ownNamespace.set(runtime(), known = askUserNamespace());
+  return known;
+}
+
+function askUserNamespace(): boolean {
   const target = onPage("/proc/self/ns/user", (rt, path, room) => {
     return rt.syscall(SYSCALLS[rt.arch].readlinkat, AT_FDCWD, path, room, ROOM);
   });

@@ -61,7 +61,7 @@ export function tryReadText(path: string): string | undefined {
 /** Reads a descriptor to its end. `expected` is the size if known. */
 export function readAll(fd: number, name: string, expected = 0): Uint8Array<ArrayBuffer> {
   using scope = arena().scope();
-  const room = scope.alloc(Math.min(Math.max(expected + 1, 1 << 16), 8 << 20));
+  const room = scope.room(Math.min(Math.max(expected + 1, 1 << 16), 8 << 20));
   const parts: Uint8Array<ArrayBuffer>[] = [];
   let total = 0;
   for (;;) {

@@ -161,9 +161,12 @@ function blockOf(buffer: ArrayBuffer, offset: number, address: number, length: n
 
 const encoder = new TextEncoder();
 
+/** Text below this many characters is copied faster by a loop than by an encoder. */
+const SHORT_TEXT = 128;
+
 /** A stack of memory for the arguments of system calls. Use it through `scope()`. */
 export class Arena {
-  readonly #chunks: Mapping[] = [];
+  readonly #chunks: { address: number; bytes: Uint8Array<ArrayBuffer> }[] = [];
   /** Chunk in use and first free byte in it. */
   #chunk = 0;
   #offset = 0;
@@ -177,18 +180,55 @@ export class Arena {
 
   /** For `Scope`: zeroed memory at the top of the stack. */
   allocate(size: number, align: number): Block {
+    const offset = this.#take(size, align);
+    const { bytes, address } = this.#chunks[this.#chunk]!;
+    bytes.fill(0, offset, offset + size);
+    return blockOf(bytes.buffer, offset, address + offset, size);
+  }
+
+  /** For `Scope`: memory at the top of the stack that holds what it held before. */
+  room(size: number): Block {
+    const offset = this.#take(size, 8);
+    const { bytes, address } = this.#chunks[this.#chunk]!;
+    return blockOf(bytes.buffer, offset, address + offset, size);
+  }
+
+  /** For `Scope`: copies bytes in and returns their address. No views are made: most arguments come this way. */
+  copy(from: Uint8Array, align: number): number {
+    const offset = this.#take(from.length, align);
+    const { bytes, address } = this.#chunks[this.#chunk]!;
+    bytes.set(from, offset);
+    return address + offset;
+  }
+
+  /** For `Scope`: copies ASCII text in with a zero byte behind it; undefined if it is anything else. */
+  copyAscii(text: string): number | undefined {
+    const start = this.#take(text.length + 1, 1);
+    const { bytes, address } = this.#chunks[this.#chunk]!;
+    for (let i = 0; i < text.length; i++) {
+      const c = text.charCodeAt(i);
+      if (c === 0 || c > 0x7f) return undefined;
+      bytes[start + i] = c;
+    }
+    bytes[start + text.length] = 0;
+    return address + start;
+  }
+
+  /** Offset in the current chunk, which may be another one afterwards. */
+  #take(size: number, align: number): number {
     if (size > CHUNK / 4) throw new RangeError(`Cannot take ${size} bytes of the arena: map them instead`);
-    let offset = roundUp(this.#offset, align);
+    // Alignments are powers of two.
+    let offset = (this.#offset + align - 1) & -align;
     if (this.#chunks.length === 0 || offset + size > CHUNK) {
       if (this.#chunks.length > 0) this.#chunk++;
-      if (this.#chunk === this.#chunks.length) this.#chunks.push(Mapping.anonymous(CHUNK));
+      if (this.#chunk === this.#chunks.length) {
+        const { address, buffer } = Mapping.anonymous(CHUNK);
+        this.#chunks.push({ address, bytes: new Uint8Array(buffer) });
+      }
       offset = 0;
     }
     this.#offset = offset + size;
-    const chunk = this.#chunks[this.#chunk]!;
-    const block = blockOf(chunk.buffer, offset, chunk.address + offset, size);
-    block.bytes.fill(0);
-    return block;
+    return offset;
   }
 
   /** For `Scope`: gives back everything above a mark. */
@@ -225,9 +265,15 @@ export class Scope implements Disposable {
     return blockOf(mapping.buffer, 0, mapping.address, size);
   }
 
+  /** `size` bytes for the kernel to write to, which hold anything until then. */
+  room(size: number): Block {
+    return size <= CHUNK / 4 ? this.#arena.room(size) : this.alloc(size);
+  }
+
   /** Copies bytes in and returns their address; 0 for no bytes. */
   bytes(bytes: Uint8Array | undefined, align = 8): number {
     if (bytes === undefined || bytes.length === 0) return 0;
+    if (bytes.length <= CHUNK / 4) return this.#arena.copy(bytes, align);
     const block = this.alloc(bytes.length, align);
     block.bytes.set(bytes);
     return block.address;
@@ -235,11 +281,10 @@ export class Scope implements Disposable {
 
   /** Copies text in as UTF-8 with its terminating zero byte, and returns its address. */
   string(text: string): number {
+    const address = text.length < SHORT_TEXT ? this.#arena.copyAscii(text) : undefined;
+    if (address !== undefined) return address;
     if (text.includes("\0")) throw new TypeError(`Cannot pass ${JSON.stringify(text)}: it holds a zero byte`);
-    const encoded = encoder.encode(text);
-    const block = this.alloc(encoded.length + 1, 1);
-    block.bytes.set(encoded);
-    return block.address;
+    return this.bytes(encoder.encode(`${text}\0`), 1);
   }
 
   /** Copies 32-bit numbers in and returns their address; 0 for none. */
