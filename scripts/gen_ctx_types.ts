@@ -12,6 +12,8 @@ import { helperDef, helperNames } from "../src/asm/helpers.ts";
 import type { TracepointField, TracepointFormat } from "../src/abi/tracepoint_format.ts";
 import { Btf } from "../src/btf/btf.ts";
 import type { BtfComposite, BtfFuncProto } from "../src/btf/types.ts";
+import { KernelTypes } from "../src/compiler/check/kernel_types.ts";
+import { argumentNames, memberFunction, structOpsNames } from "../src/compiler/lower/struct_ops.ts";
 import { parseTracepointFormat } from "../src/kernel/tracepoint_format.ts";
 import { CATEGORIES, FUNCTIONS, STRUCTS } from "./ctx_types_list.ts";
 
@@ -266,6 +268,27 @@ ${hooks}}
 `;
 }
 
+/** Functions of the kernel interfaces that programs may implement; those of tests of the kernel itself are left out. */
+function structOpsFile(btf: Btf): string {
+  const types = new KernelTypes(btf);
+  let text = "";
+  for (const struct of structOpsNames(types).filter((name) => !/dummy|testmod/.test(name))) {
+    for (const member of types.memberNames(types.struct(struct)!)) {
+      const id = memberFunction(types, { struct, member });
+      const proto = id === undefined ? undefined : btf.type(id);
+      if (proto?.kind !== "FUNC_PROTO") continue;
+      const names = argumentNames(types, { struct, member }, proto.params.length);
+      const args = proto.params.map((param, i) => `${key(names[i]!)}: ${typeText(btf, param.type)}`);
+      text += `  ${key(`${struct}:${member}`)}: ${body(args)};\n`;
+    }
+  }
+  return `${header("Arguments of struct_ops.", structImports(text))}
+/** Functions of kernel interfaces, by \`<struct>:<member>\`. */
+export interface StructOps {
+${text}}
+`;
+}
+
 function iteratorsFile(btf: Btf): string {
   let text = "";
   const names = [...btf.ids("STRUCT")].map((id) => btf.nameOf(id)).filter((name) => name.startsWith("bpf_iter__"));
@@ -366,6 +389,7 @@ function main(): void {
     "tracepoints.gen.ts": tracepointsFile(plain),
     "raw_tracepoints.gen.ts": rawTracepointsFile(btf, plain.map((format) => format.name)),
     "functions.gen.ts": functionsFile(btf),
+    "struct_ops.gen.ts": structOpsFile(btf),
     "iterators.gen.ts": iteratorsFile(btf),
     "calls.gen.ts": callsFile(btf),
   };

@@ -210,6 +210,9 @@ export interface CompileFacts {
   readonly possibleCpus: number;
 }
 
+/** Members of a struct_ops that are no functions. */
+export type StructOpsValues = Readonly<Record<string, string | number | bigint | boolean>>;
+
 export interface CompileInput {
   /** Base name of the object. */
   readonly name: string;
@@ -227,6 +230,8 @@ export interface CompileInput {
    */
   readonly functions: Readonly<Record<string, FunctionSource>>;
   readonly programs: readonly ProgramSource[];
+  /** By struct: the members of kernel interfaces that are no functions, such as the name of a congestion control. */
+  readonly structOps?: Readonly<Record<string, StructOpsValues>>;
   readonly facts: CompileFacts;
 }
 

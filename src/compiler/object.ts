@@ -21,6 +21,7 @@ import { SCRATCH_MAP } from "./lower/program.ts";
 import { addGlobals } from "./object/globals.ts";
 import { KernelSubset } from "./object/kernel_btf.ts";
 import { identifier, LayoutTypes } from "./object/layout_btf.ts";
+import { addStructOps } from "./object/struct_ops.ts";
 import { addMap } from "./object/maps.ts";
 import type { CodeRelocation, FunctionCode } from "./codegen/codegen.ts";
 import { placeFunctions } from "./codegen/codegen.ts";
@@ -52,6 +53,7 @@ export function buildObject(module: Module, types: ObjectTypes, functions: reado
   const { builder } = types;
   const maps = declaredMaps(module, types);
   const data = addGlobals(input.globals, module.globals, types.layouts, builder);
+  const structOps = addStructOps(input, module.typesInUse, types);
   const placed = place(functions);
   const btfIds = new Map(functions.map((fn) => [fn.name, addFunction(types, fn)]));
   const externs = addExterns(module, types);
@@ -69,7 +71,7 @@ export function buildObject(module: Module, types: ObjectTypes, functions: reado
     btf,
     programs: specs.filter(({ fn }) => fn.program !== undefined).map(({ spec, fn }) => programSpec(spec, fn.program!)),
     subprograms: specs.filter(({ fn }) => fn.program === undefined).map(({ spec }) => spec),
-    maps: [...maps, ...data],
+    maps: [...maps, ...data, ...structOps],
     externs,
   };
 }

@@ -1,6 +1,6 @@
 /** `bpf({...})`: kernel functions written in the script become a loaded object. */
 import type { Schema } from "../bytes/layout.ts";
-import type { GlobalDefinition, MapDefinition } from "../compiler/definitions.ts";
+import type { GlobalDefinition, MapDefinition, StructOpsValues } from "../compiler/definitions.ts";
 import { compile } from "../compiler/compile.ts";
 import { loadObject } from "../load/load.ts";
 import type { LoadOptions } from "../load/options.ts";
@@ -43,6 +43,11 @@ export interface BpfDefinition<
    * context and the scope, and nothing else.
    */
   programs: { [K in P]: (ctx: Ctx<K>, $: Scope<M, G, T, A>) => number | void };
+  /**
+   * For programs with keys `struct_ops:<struct>:<member>`: the other members of those structs, such as
+   * `{ tcp_congestion_ops: { name: "mine" } }`.
+   */
+  structOps?: { readonly [struct: string]: StructOpsValues };
 }
 
 /**

@@ -20,6 +20,7 @@ import type {
   sk_reuseport_md,
   xdp_md,
 } from "./ctx/structs.gen.ts";
+import type { StructOps } from "./ctx/struct_ops.gen.ts";
 import type { SyscallArguments } from "./ctx/syscalls.gen.ts";
 import type { Tracepoints } from "./ctx/tracepoints.gen.ts";
 import type { KernelPointer, Unlisted } from "./kernel_types.ts";
@@ -79,6 +80,7 @@ type Entry<Name> = Name extends keyof KernelFunctionTypes ? Arguments<KernelFunc
 type Exit<Name> = Name extends keyof KernelFunctionTypes ? ResultOf<KernelFunctionTypes[Name]> : Returned;
 type Lsm<Name> = Name extends keyof LsmHooks ? Arguments<LsmHooks[Name]> & ResultOf<LsmHooks[Name]>
   : KernelContext & Returned;
+type StructOpsArguments<Target> = Target extends keyof StructOps ? Readonly<StructOps[Target]> : KernelContext;
 type Iterator<Name> = Name extends keyof Iterators ? Readonly<Iterators[Name]> : KernelContext;
 
 /** Programs whose context is one struct of the kernel's user API. */
@@ -131,6 +133,7 @@ type ContextOf<Kind, Target> = Kind extends "tracepoint" | "tp" ? Tracepoint<Tar
   : Kind extends "usdt" | "usdt.s" ? StaticProbeArguments
   : Kind extends "uretprobe" | "uretprobe.s" | "uretprobe.multi" | "uretprobe.multi.s" ? Returned<number>
   : Kind extends "lsm" | "lsm.s" | "lsm_cgroup" ? Lsm<Target>
+  : Kind extends "struct_ops" | "struct_ops.s" ? StructOpsArguments<Target>
   : Kind extends "iter" | "iter.s" ? Iterator<Target>
   : Kind extends "cgroup" ? Cgroup<Target>
   : Kind extends "cgroup_skb" ? __sk_buff

@@ -9,6 +9,7 @@ import type {
   GlobalDefinition,
   MapDefinition,
   ProgramSource,
+  StructOpsValues,
 } from "../compiler/definitions.ts";
 import { WaggleError } from "../errors.ts";
 import { type Hook, parseKey } from "./hook.ts";
@@ -23,6 +24,7 @@ export interface WrittenDefinition {
   readonly types?: Readonly<Record<string, Schema>>;
   readonly functions?: Readonly<Record<string, unknown>>;
   readonly programs: Readonly<Record<string, unknown>>;
+  readonly structOps?: Readonly<Record<string, StructOpsValues>>;
 }
 
 /** The compiler's input, and the hooks behind its programs: the same index in both lists is the same program. */
@@ -31,7 +33,7 @@ export interface Prepared {
   readonly hooks: readonly Hook[];
 }
 
-const PARTS: readonly string[] = ["license", "name", "maps", "globals", "types", "functions", "programs"];
+const PARTS: readonly string[] = ["license", "name", "maps", "globals", "types", "functions", "programs", "structOps"];
 
 /** Checks the definition and collects its parts. Throws `TypeError` for wrong shapes, and as `parseKey` does. */
 export function prepare(definition: WrittenDefinition, site: CallSite | undefined, facts: CompileFacts): Prepared {
@@ -58,6 +60,7 @@ export function prepare(definition: WrittenDefinition, site: CallSite | undefine
     types: mapValues(types, (schema) => toLayout(schema) as Layout<unknown>),
     functions: mapValues(functions, (written, name) => functionSource(`function "${name}"`, written, site)),
     programs,
+    structOps: definition.structOps ?? {},
     facts,
   };
   return { input, hooks };

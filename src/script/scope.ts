@@ -244,7 +244,7 @@ export interface GlobalKind<H, K> extends GlobalDefinition {
 
 /** The kernel side of the script's globals. Assigning to one writes the variable; `+=` and `++` are atomic. */
 export type KernelGlobals<G> = {
-  [K in keyof G]: G[K] extends GlobalKind<unknown, infer V> ? V : G[K] extends Schema ? Kernel<G[K]> : never;
+  -readonly [K in keyof G]: G[K] extends GlobalKind<unknown, infer V> ? V : G[K] extends Schema ? Kernel<G[K]> : never;
 };
 
 /** The script's own layouts, as arguments. */

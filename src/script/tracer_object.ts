@@ -19,6 +19,7 @@ import type { Hook } from "./hook.ts";
 import { hostGlobals, type HostGlobalsHandle } from "./host_globals.ts";
 import type { HostRing } from "./host_maps.ts";
 import { hostMap } from "./host_map.ts";
+import { attachStructOps } from "./struct_ops_link.ts";
 import { printCodec } from "./print_format.ts";
 import { ScriptProgram } from "./tracer_program.ts";
 import type { TracerProgram } from "./tracer.ts";
@@ -71,6 +72,8 @@ export class TracerObject implements Disposable {
     );
     try {
       for (const program of this.#programs) program.attachByKey(options, targets.has(program.key));
+      const { maps, structOps } = this.#parts.object;
+      for (const [name, map] of structOps) this.#links.push(attachStructOps(maps.get(name)!, map));
     } catch (error) {
       this.detach();
       throw error;

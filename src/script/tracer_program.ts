@@ -54,6 +54,8 @@ export class ScriptProgram implements TracerProgram {
   attachByKey(options: AttachOptions | undefined, isJumpTarget: boolean): void {
     for (const hooked of this.#hooked) {
       const { hook, program } = hooked;
+      // The kernel takes the whole struct, see tracer_object.ts.
+      if (program.def?.attach === "struct_ops") continue;
       const link = hook.sampling === undefined ? attachFromSection(program) : attachHook(hooked, undefined);
       if (link !== undefined) this.#keep(link);
       else if (program.def?.attach === "none" || isJumpTarget) continue;

@@ -92,3 +92,23 @@ kernelTest("sslsniff prints what OpenSSL encrypts and decrypts", { needs: ["upro
     rmSync(folder, { recursive: true });
   }
 });
+
+kernelTest("tcp-window is a congestion control while it runs", {
+  needs: ["kernel:5.13", "btf", "tool:python3"],
+}, async () => {
+  using script = await startExample("tcp-window", /Ctrl-C/, ["7"]);
+  const client = [
+    'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(1); c = socket.socket()',
+    'c.setsockopt(6, 13, b"waggle"); c.connect(s.getsockname()); a, _ = s.accept()',
+    '[(c.sendall(b"x" * 1000), a.recv(1000)) for _ in range(100)]',
+    "print(c.getsockopt(6, 11, 104)[80:84].hex())",
+  ].join("; ");
+  // tcp_info.tcpi_snd_cwnd
+  assertMatch(await shell(`python3 -c '${client}'`), /^07000000\n$/);
+  const { stdout } = await interruptExample(script);
+  assertMatch(stdout, /^connections 1$/m);
+  const [, acknowledgements, packets] =
+    /^acknowledgements (\d+), of (\d+) packets, at most \d+ at once$/m.exec(stdout) ?? [];
+  assert(Number(acknowledgements) > 10 && Number(packets) >= Number(acknowledgements), stdout);
+  assertMatch(await shell(`python3 -c '${client}' 2>&1`), /FileNotFoundError/);
+});

@@ -66,3 +66,19 @@ kernelTest("bashreadline prints what is typed into bash", { needs: ["uprobes", "
   await script.until(new RegExp(`^\\d+ +echo ${word}$`, "m"));
   await interruptExample(script);
 });
+
+kernelTest(
+  "slow-syscalls prints what hangs, and nothing else",
+  { needs: ["kernel:5.15", "btf", "tracefs"] },
+  async () => {
+    using sleeper = new Waiting("sleep 0.01; sleep 0.01; exec sleep 2");
+    using script = await startExample("slow-syscalls", /CALL/, [String(sleeper.pid), "400"]);
+    sleeper.go();
+    await script.until(/^\d+ .*(nanosleep) +sleep$/m);
+    const { stdout } = await interruptExample(script);
+    for (const line of stdout.trim().split("\n").slice(1)) {
+      const [pid, , ms] = line.split(/ +/).map(Number);
+      assert(pid === sleeper.pid && ms! >= 400 && ms! < 2000, line);
+    }
+  },
+);

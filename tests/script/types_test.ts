@@ -3,7 +3,8 @@
  * `@ts-expect-error` fails the check when the error it expects is not there any more.
  */
 import { assertEquals } from "@std/assert";
-import { bytes, str } from "../../src/bytes/composites.ts";
+import { spinLock, timer } from "../../src/bytes/kernel_owned.ts";
+import { array, bytes, str } from "../../src/bytes/composites.ts";
 import { bool, i32, u16, u32, u64 } from "../../src/bytes/scalars.ts";
 import type { Ctx } from "../../src/script/context.ts";
 import * as kinds from "../../src/script/kinds.ts";
@@ -27,10 +28,16 @@ function define(bpf: typeof Bpf) {
       top: kinds.topK(str(16), 5),
       local: kinds.taskStorage({ at: u64 }),
       stacks: kinds.stackTraces(),
+      timed: kinds.hash(u32, { guard: spinLock, n: u64, expiry: timer }),
+      stacked: kinds.hash(u32, { stack: array(u64, 8), bytes: bytes(16) }),
     },
-    globals: { target: u32, limit: kinds.constant(u64, 5n), pair: { a: u16, b: u64 } },
+    globals: { path: str(32), target: u32, limit: kinds.constant(u64, 5n), pair: { a: u16, b: u64 } },
     types: { Header: { magic: u32, name: str(8) } },
     functions: {
+      late(_, key: number, value: { n: number }) {
+        return key + value.n;
+      },
+      named: (_, key: string) => key.length,
       weigh({ target, started }, size: number, factor: number) {
         same<typeof target, number>(true);
         return size * factor + (started.get(size)?.path ?? 0);
@@ -97,6 +104,41 @@ function define(bpf: typeof Bpf) {
         // @ts-expect-error: but not a string
         const text: string = as(5, "some_struct").field;
         return odd === 1 ? 1 : text.length;
+      },
+      "struct_ops:tcp_congestion_ops:cong_avoid"(ctx, $) {
+        same<typeof ctx.acked, number>(true);
+        same<typeof ctx.sk.sk_protocol, number>(true);
+        // @ts-expect-error: no such argument
+        ctx.ackd;
+        $.target = ctx.acked;
+        const { timed, lock, late } = $;
+        for (const [key, value] of timed) {
+          same<typeof key, number>(true);
+          same<typeof value, { n: number }>(true);
+          lock(value, () => {
+            value.n += 1;
+          });
+          // @ts-expect-error: the kernel's own
+          value.guard;
+          timed.startTimer(value, 1000, late);
+          // @ts-expect-error: it wants a string
+          timed.startTimer(value, 1000, $.named);
+          // @ts-expect-error: not a number
+          timed.startTimer(value, 1000, 5);
+        }
+      },
+      "perf_event"(_ctx, { signal, kernelStack, stacked, register, perCpu, exit, path, ipv6 }) {
+        signal("SIGTERM");
+        // @ts-expect-error: no such signal
+        signal("SIGTERN");
+        stacked.set(1, { stack: kernelStack(), bytes: ipv6("::1") });
+        // @ts-expect-error: the argument is the name
+        register(5);
+        same<typeof path.length, number>(true);
+        const other = perCpu("runqueues", 5);
+        // @ts-expect-error: there may be no such CPU
+        other.nr_running;
+        if (path.slice(1).endsWith("x") && perCpu("runqueues").nr_running) exit(1);
       },
       xdp(ctx, { packet, XDP_DROP, XDP_PASS }) {
         same<typeof ctx.ingress_ifindex, number>(true);

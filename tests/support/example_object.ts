@@ -7,7 +7,7 @@ import process from "node:process";
 import type { CompiledScript } from "../../src/script/compile.ts";
 import { ROOT } from "./script.ts";
 
-/** The examples that are one file with kernel functions. */
+/** The examples that are one file with kernel functions; libbpf knows the section of tcp-window from 1.2 on only. */
 export const EXAMPLES: readonly string[] = [
   "bashreadline",
   "biolatency",
@@ -16,6 +16,7 @@ export const EXAMPLES: readonly string[] = [
   "opensnoop",
   "profile",
   "runqlat",
+  "slow-syscalls",
   "sslsniff",
   "statsnoop",
   "syscount",

@@ -9,6 +9,7 @@ import { branchOn, branchPresence } from "./condition.ts";
 import { indexOf, memberOf, read } from "./access.ts";
 import type { Flow, Lowering } from "./lowering.ts";
 import { hasHelper } from "./helpers.ts";
+import { writableField, writeField } from "./kernel.ts";
 import { readMemory, store } from "./memory.ts";
 import { arithmetic, cast, toInt } from "./operators.ts";
 import { describe, type IntVal, type MemVal, UNDEFINED, type Val } from "./values.ts";
@@ -40,6 +41,12 @@ export function assignTo(f: Lowering, target: Expr, val: Val, node: Expr): Val {
     return val;
   }
   if (to.k === "error") return val;
+  if (to.k === "field" && writableField(f, to)) {
+    const word = f.word(toInt(f, val, node));
+    f.effect();
+    writeField(f, to, word, target);
+    return val;
+  }
   if (to.k === "field") return f.fail("read-only", "memory of the kernel cannot be written by a program", target);
   return f.fail("read-only", `${describe(to)} cannot be assigned`, target);
 }

@@ -16,6 +16,7 @@ import { asLayout, descOfType } from "./btf_layout.ts";
 import { callRead, fieldMember, probeRead, readField } from "./kernel.ts";
 import type { Lowering } from "./lowering.ts";
 import { memVal } from "./memory.ts";
+import { argumentNames, memberFunction, type StructOpsTarget, structOpsTarget } from "./struct_ops.ts";
 import { usdtArgument, usdtArgumentCount } from "./usdt.ts";
 import type { CtxVal, FieldVal, Memory, Provenance, Val } from "./values.ts";
 
@@ -218,7 +219,10 @@ function argumentContext(f: Lowering, ir: Value): CtxVal {
   const name = target.kind === "btf" || target.kind === "raw_tracepoint" ? target.name : "";
   const types = f.module.types;
   const raw = def!.ctx === "bpf_raw_tracepoint_args" || def!.expected === "BPF_TRACE_RAW_TP";
-  const proto = types === undefined || name === ""
+  const member = structOpsTarget(f.hook.section);
+  const proto = types !== undefined && member !== undefined
+    ? memberPrototype(types, member)
+    : types === undefined || name === ""
     ? undefined
     : raw
     ? tracepointPrototype(types, name)
@@ -238,7 +242,7 @@ function argumentContext(f: Lowering, ir: Value): CtxVal {
       return typedWord(f, word, type, prov);
     },
     known: () => [...(proto?.args.map((arg) => arg.name) ?? []), ...(withResult ? ["ret"] : []), "arg0", "arg1"],
-    what: `${def!.sec.replace("+", "")}:${name}`,
+    what: `${def!.sec.replace("+", "")}:${member === undefined ? name : `${member.struct}:${member.member}`}`,
   };
 }
 
@@ -254,6 +258,14 @@ function argumentIndex(proto: Prototype | undefined, property: string, withResul
   const position = /^arg(\d+)$/.exec(property)?.[1];
   if (position === undefined) return undefined;
   return proto === undefined || Number(position) < proto.args.length ? Number(position) : undefined;
+}
+
+function memberPrototype(types: KernelTypes, target: StructOpsTarget): Prototype | undefined {
+  const id = memberFunction(types, target);
+  const proto = id === undefined ? undefined : prototype(types, id, 0);
+  if (proto === undefined) return undefined;
+  const names = argumentNames(types, target, proto.args.length);
+  return { ...proto, args: proto.args.map((arg, i) => ({ ...arg, name: names[i]! })) };
 }
 
 function functionPrototype(types: KernelTypes, name: string): Prototype | undefined {

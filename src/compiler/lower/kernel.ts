@@ -123,6 +123,18 @@ function loadScalar(f: Lowering, field: FieldVal, size: AccessSize, signed: bool
   return probeRead(f, fieldAddress(f, field), size, signed, field.prov);
 }
 
+/** Whether the kernel may let the program write there: some fields, in programs that implement one of its interfaces. */
+export function writableField(f: Lowering, field: FieldVal): boolean {
+  return f.hook.def?.prog === "BPF_PROG_TYPE_STRUCT_OPS" && field.prov === "direct" && field.bitSize === 0;
+}
+
+export function writeField(f: Lowering, field: FieldVal, word: Value, node: Expr): void {
+  const shape = f.module.types!.shape(field.type);
+  if (shape.k !== "int") f.fail("read-only", `${field.name} is no number, and cannot be written`, node);
+  const core = f.module.record(field.rootType, field.path, "FIELD_BYTE_OFFSET");
+  f.b.store(shape.size as AccessSize, field.root, field.offset, word, core);
+}
+
 /** Reads a scalar by a helper into the stack; zero if the address is bad. */
 export function probeRead(
   f: Lowering,

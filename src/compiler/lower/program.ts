@@ -19,6 +19,7 @@ import { helper } from "./helpers.ts";
 import type { Module, ParsedFunction } from "./module.ts";
 import { jsGlobal, scopeNames, scopeOf } from "./scope.ts";
 import { leave, lowerStatements } from "./statement.ts";
+import { structOpsMistake } from "./struct_ops.ts";
 import { UNDEFINED, type Val } from "./values.ts";
 
 /** Types only grow, and there are few steps from the narrowest to the widest. */
@@ -62,6 +63,11 @@ export function lowerProgram(module: Module, program: ProgramSource): IrFunction
       source.locate(func.start, func.start + 1),
       ["see docs/sections.md for all of them"],
     );
+    return undefined;
+  }
+  const mistake = hook.def.attach === "struct_ops" ? structOpsMistake(module.types, program.section) : undefined;
+  if (mistake !== undefined) {
+    module.diagnostics.error("unknown-hook", mistake[0], source.locate(func.start, func.start + 1), mistake[1]);
     return undefined;
   }
   return lowerRounds(module, parsed, { name: program.name, params: 1, linkage: "global", hook }, (f) => {

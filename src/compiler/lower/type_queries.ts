@@ -1,4 +1,5 @@
 /** Builtins that take a type: casts, reads from user memory, and questions the loader answers by CO-RE. */
+import { resolveId } from "../../btf/walk.ts";
 import type { LayoutDesc } from "../../bytes/layout.ts";
 import { U32 } from "../check/int_types.ts";
 import { didYouMean } from "../diagnostics.ts";
@@ -47,7 +48,24 @@ export function lowerAs(f: Lowering, args: Val[], call: Call | Expr): Val {
   const prov: Provenance = given.k === "ptr" && given.prov === "user" ? "user" : "kernel";
   if (target.k === "type") return copied(f, ir, target, prov === "user" ? "probe_read_user" : "probe_read_kernel");
   const { id } = typeNamed(f, target, argNode(call, 1));
-  return { k: "ptr", type: id, ir, prov };
+  return { k: "ptr", type: id, ir, prov: staysDirect(f, given, id) ? "direct" : prov };
+}
+
+/**
+ * A `struct sock *` that a congestion control gets is that of a `struct tcp_sock` to the verifier
+ * (net/ipv4/bpf_tcp_ca.c, bpf_tcp_ca_is_valid_access), so what begins with a `sock` may be read, and in parts written.
+ */
+function staysDirect(f: Lowering, given: Val, id: number): boolean {
+  if (given.k !== "ptr" || given.prov !== "direct" || f.hook.def?.prog !== "BPF_PROG_TYPE_STRUCT_OPS") return false;
+  const types = f.module.types!;
+  const from = resolveId(types.btf, given.type);
+  for (let at = resolveId(types.btf, id), depth = 0; depth < 8; depth++) {
+    if (at === from) return true;
+    const first = types.composite(at)?.members[0];
+    if (first === undefined) return false;
+    at = resolveId(types.btf, first.type);
+  }
+  return false;
 }
 
 /** `user(address, Type)`: a copy of what is there, zeros if it cannot be read. */
