@@ -5,6 +5,7 @@
  */
 import { BPF_MAP_TYPE_INSN_ARRAY } from "../abi/bpf.gen.ts";
 import { EINVAL } from "../abi/errno.gen.ts";
+import { WaggleError } from "../errors.ts";
 import { bpfTry, checkBpf } from "../syscall/bpf_call.ts";
 import { mapFreeze, mapUpdate } from "../syscall/bpf_map.ts";
 import { Fd } from "../syscall/fd.ts";
@@ -44,6 +45,14 @@ export class JumpTables {
       : undefined;
     checkBpf(result, "BPF_MAP_CREATE", () => `create a jump table of program "${this.#program}"`, hint);
     const { number } = this.#cleanup.own(new Fd(result));
+    const wrong = targets.findIndex((target) => target < 0 || target > 0xffff_ffff);
+    if (wrong >= 0) {
+      throw new WaggleError(
+        `Cannot create a jump table of program "${this.#program}": entry ${wrong} leads to instruction ${
+          targets[wrong]
+        }`,
+      );
+    }
     const key = new Uint32Array(1);
     const value = new Uint32Array(VALUE_SIZE / 4);
     for (const [i, target] of targets.entries()) {

@@ -93,8 +93,8 @@ export type Relocation =
   /** Call of a kfunc. */
   | { kind: "extern_func"; insn: number; extern: string }
   /**
-   * ldimm64 of a jump table's address: the slots of this function its entries lead to. `table` tells tables apart: it is
-   * the offset in `.jumptables`.
+   * ldimm64 of a jump table's address: the slots its entries lead to, from the start of this function. `table` tells
+   * tables apart: it is the offset in `.jumptables`.
    */
   | { kind: "jump_table"; insn: number; table: number; targets: number[] };
 
