@@ -17,7 +17,7 @@ import {
   type RelocatedProgram,
   relocateProgram,
 } from "../object/relocate.ts";
-import type { FunctionSpec, LineRecords, MapSpec, ObjectSpec, ProgramSpec } from "../object/spec.ts";
+import type { ExternSpec, FunctionSpec, LineRecords, MapSpec, ObjectSpec, ProgramSpec } from "../object/spec.ts";
 import { bpfTry } from "../syscall/bpf_call.ts";
 import { mapUpdate } from "../syscall/bpf_map.ts";
 import { btfLoad } from "../syscall/bpf_prog.ts";
@@ -88,9 +88,10 @@ function loadSteps(spec: ObjectSpec, options: LoadOptions): LoadedObject {
     structOps: (map) => (structOps.has(map.name) ? structOpsAttr(structOps.get(map.name)!) : undefined),
   });
   const loaded = new Map<string, LoadedProgram>();
+  const externSpecs = new Map(spec.externs.map((e) => [e.name, e]));
   for (const program of programs) {
     const jumpTables = new JumpTables(program.name, temporary);
-    const facts = { core, maps, externs: externs.facts, lines: lines.records, contexts, jumpTables };
+    const facts = { core, maps, externs: externs.facts, externSpecs, lines: lines.records, contexts, jumpTables };
     const code = putTogether(spec, index, program, facts);
     loaded.set(
       program.name,
@@ -157,7 +158,7 @@ function unusedStructOps(program: ProgramSpec, count: number): WaggleError {
 /** Everything that will be part of a loaded program, in the order in which CO-RE records are resolved. */
 function functionsOf(spec: ObjectSpec, index: FunctionIndex, programs: readonly ProgramSpec[]): FunctionSpec[] {
   const all = new Set<FunctionSpec>();
-  for (const program of programs) for (const fn of reachable(index, program, spec.btf)) all.add(fn);
+  for (const program of programs) for (const fn of reachable(index, program)) all.add(fn);
   return inCoreOrder([...all], spec.coreSections);
 }
 
@@ -214,7 +215,7 @@ function argContexts(
 ): ArgContexts | undefined {
   const { btf } = spec;
   if (btf?.find("arg:ctx", "DECL_TAG") === undefined || hasFeature("arg_ctx_tag")) return undefined;
-  return findArgContexts(btf, programs, (program) => reachable(index, program, btf));
+  return findArgContexts(btf, programs, (program) => reachable(index, program));
 }
 
 /** The object's types in the kernel; undefined if it has none or the kernel refuses them, which only some need. */
@@ -232,6 +233,7 @@ interface Facts {
   core: CoreResult;
   maps: ReadonlyMap<string, LoadedMap>;
   externs: ReadonlyMap<string, ExternFact>;
+  externSpecs: ReadonlyMap<string, ExternSpec>;
   lines: ReadonlyMap<FunctionSpec, LineRecords>;
   contexts: ArgContexts | undefined;
   jumpTables: JumpTables;
@@ -239,7 +241,6 @@ interface Facts {
 
 function putTogether(spec: ObjectSpec, index: FunctionIndex, program: ProgramSpec, facts: Facts): RelocatedProgram {
   const kconfig = spec.maps.find((m) => m.kind === "kconfig");
-  const externs = new Map(spec.externs.map((e) => [e.name, e]));
   return relocateProgram(spec, index, program, {
     mapFd: (name) => facts.maps.get(name)?.fd.number,
     code: (fn) => facts.core.code.get(fn) ?? fn.insns,
@@ -248,7 +249,7 @@ function putTogether(spec: ObjectSpec, index: FunctionIndex, program: ProgramSpe
     arenaOffset: (name) => arenaOffset(facts.maps.get(name)),
     jumpTable: (table, targets) => facts.jumpTables.fd(table, targets),
     extern(name) {
-      const extern = externs.get(name);
+      const extern = facts.externSpecs.get(name);
       if (extern?.kind !== "kconfig") return facts.externs.get(name) ?? { kind: "missing" };
       const map = kconfig === undefined ? undefined : facts.maps.get(kconfig.name);
       if (map === undefined) return { kind: "missing" };

@@ -42,6 +42,7 @@ export class ElfSection {
   readonly #file: ElfFile;
   readonly #nameOffset: number;
   #name: string | undefined;
+  #bytes: Uint8Array | undefined;
 
   constructor(file: ElfFile, index: number, at: number) {
     const view = file.view;
@@ -71,6 +72,10 @@ export class ElfSection {
 
   /** The section's bytes, not copied; empty for sections that take no room in the file (`.bss`). */
   get bytes(): Uint8Array {
+    return this.#bytes ??= this.#view();
+  }
+
+  #view(): Uint8Array {
     if (this.type === SHT_NOBITS || this.type === SHT_NULL) return new Uint8Array(0);
     if ((this.flags & SHF_COMPRESSED) !== 0) throw new FormatError(this.path, "is compressed");
     const all = this.#file.bytes;

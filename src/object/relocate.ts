@@ -73,6 +73,7 @@ export interface RelocatedProgram {
 export class FunctionIndex {
   readonly #spec: ObjectSpec;
   readonly #byPlace = new Map<string, FunctionSpec>();
+  #callbacks: ReadonlyMap<number, string> | undefined;
 
   constructor(spec: ObjectSpec) {
     this.#spec = spec;
@@ -92,13 +93,20 @@ export class FunctionIndex {
     );
   }
 
+  /** `__exception_cb(NAME)`: a declaration tag on the program; the kernel finds the function by its BTF. */
+  exceptionCallback(program: ProgramSpec): FunctionSpec | undefined {
+    if (program.btfId === 0 || this.#spec.btf === undefined) return undefined;
+    const name = (this.#callbacks ??= exceptionCallbacks(this.#spec.btf)).get(program.btfId);
+    return name === undefined ? undefined : this.byName(name);
+  }
+
   byName(name: string): FunctionSpec | undefined {
     return this.#spec.subprograms.find((f) => f.name === name) ?? this.#spec.programs.find((f) => f.name === name);
   }
 }
 
 /** The program and everything it reaches, in the order in which their code is laid out. */
-export function reachable(index: FunctionIndex, program: ProgramSpec, btf: Btf | undefined): FunctionSpec[] {
+export function reachable(index: FunctionIndex, program: ProgramSpec): FunctionSpec[] {
   const order: FunctionSpec[] = [program];
   const seen = new Set<FunctionSpec>(order);
   const visit = (fn: FunctionSpec): void => {
@@ -112,8 +120,7 @@ export function reachable(index: FunctionIndex, program: ProgramSpec, btf: Btf |
     }
   };
   visit(program);
-  const callback = exceptionCallback(program, btf);
-  const fn = callback === undefined ? undefined : index.byName(callback);
+  const fn = index.exceptionCallback(program);
   if (fn !== undefined && !seen.has(fn)) {
     seen.add(fn);
     order.push(fn);
@@ -122,16 +129,17 @@ export function reachable(index: FunctionIndex, program: ProgramSpec, btf: Btf |
   return order;
 }
 
-/** `__exception_cb(NAME)`: a declaration tag on the program; the kernel finds the function by its BTF. */
-function exceptionCallback(program: ProgramSpec, btf: Btf | undefined): string | undefined {
-  const prefix = "exception_callback:";
-  if (btf === undefined || program.btfId === 0) return undefined;
+const CALLBACK_TAG = "exception_callback:";
+
+/** Names of exception callbacks by the BTF id of the program; looked for once, as it goes through all types. */
+function exceptionCallbacks(btf: Btf): Map<number, string> {
+  const found = new Map<number, string>();
   for (const id of btf.ids(BTF_KIND.DECL_TAG)) {
     const tag = btf.type(id);
-    if (tag.kind !== "DECL_TAG" || tag.type !== program.btfId || tag.component !== -1) continue;
-    if (tag.name.startsWith(prefix)) return tag.name.slice(prefix.length);
+    if (tag.kind !== "DECL_TAG" || tag.component !== -1 || found.has(tag.type)) continue;
+    if (tag.name.startsWith(CALLBACK_TAG)) found.set(tag.type, tag.name.slice(CALLBACK_TAG.length));
   }
-  return undefined;
+  return found;
 }
 
 /** Puts a program together. */
@@ -141,7 +149,7 @@ export function relocateProgram(
   program: ProgramSpec,
   facts: RelocationFacts,
 ): RelocatedProgram {
-  const pieces = layOut(reachable(index, program, spec.btf), facts);
+  const pieces = layOut(reachable(index, program), facts);
   const last = pieces.at(-1)!;
   const insns = new Uint8Array(last.start * SLOT_SIZE + facts.code(last.fn).length);
   for (const { fn, start } of pieces) insns.set(facts.code(fn), start * SLOT_SIZE);

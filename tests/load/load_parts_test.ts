@@ -162,7 +162,7 @@ test("findArgContexts() gives each program type its own copy of a tagged functio
   const spec = parseObject(new Uint8Array(readFileSync(new URL("../data/object/arg_ctx.o", import.meta.url))));
   const btf = spec.btf!;
   const index = new FunctionIndex(spec);
-  const contexts = findArgContexts(btf, spec.programs, (p) => reachable(index, p, btf))!;
+  const contexts = findArgContexts(btf, spec.programs, (p) => reachable(index, p))!;
   const bytes = sanitizeBtf(btf, () => true, { types: contexts.types });
   const loaded = Btf.parse(bytes);
   const output = spec.subprograms.find((f) => f.name === "output")!;

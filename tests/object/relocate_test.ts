@@ -30,7 +30,7 @@ function program(spec: ObjectSpec, name: string) {
 test("reachable() lays subprograms out in order of first call, and leaves the others out", () => {
   const spec = fixture("subprogs.o");
   const index = new FunctionIndex(spec);
-  const names = (name: string): string[] => reachable(index, program(spec, name), spec.btf).map((f) => f.name);
+  const names = (name: string): string[] => reachable(index, program(spec, name)).map((f) => f.name);
   assertEquals(names("returns_5"), ["returns_5", "middle", "leaf"]);
   assertEquals(names("returns_8"), ["returns_8", "weak_fn"]);
   assertEquals(names("returns_10"), ["returns_10", "on_step", "leaf"]);
