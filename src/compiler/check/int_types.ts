@@ -2,8 +2,8 @@
  * The arithmetic of types: how wide and of which sign the result of an operation is. Every value is 64 bits in the
  * machine; a type says which integers it can be, so that comparison, division and right shift pick the right sign.
  *
- * Rules: `-` and unary minus give signed values. `+` and `*` are signed if an operand is. An unsigned value below 2^63
- * may meet a signed one anywhere; a full `u64` may not where the sign matters (`<`, `/`, `%`, `>>`, `===`).
+ * Rules: `-` and unary minus give signed values. `+`, `*`, `|` and `^` are signed if an operand is, `&` if both are: it
+ * cannot be negative otherwise. An unsigned value below 2^63 may meet a signed one anywhere; a full `u64` may not where the sign matters (`<`, `/`, `%`, `>>`, `===`).
  */
 
 /** Integers from 0 (or -2^(bits-1)) up to what `bits` hold; literals have as few bits as they need. */
@@ -59,7 +59,8 @@ export function resultType(op: string, a: IntType, b: IntType, constant?: bigint
     case "/":
       return !signed && constant !== undefined && constant > 0n
         ? intType(Math.max(1, a.bits - typeOfConstant(constant).bits + 1), false)
-        : intType(a.bits + spare(a, signed), signed);
+        // The least value divided by -1 is one more than the type holds.
+        : intType(a.bits + spare(a, signed) + (signed ? 1 : 0), signed);
     case "%":
       return !signed && constant !== undefined && constant > 0n
         ? intType(typeOfConstant(constant - 1n).bits, false)
@@ -68,7 +69,7 @@ export function resultType(op: string, a: IntType, b: IntType, constant?: bigint
       return bitAnd(a, b);
     case "|":
     case "^":
-      return intType(signed ? 64 : Math.max(a.bits, b.bits), a.signed && b.signed);
+      return intType(Math.max(a.bits + spare(a, signed), b.bits + spare(b, signed)), signed);
     case "<<":
       return intType(constant === undefined ? 64 : a.bits + Number(constant & 63n), a.signed);
     default: // >> and >>>

@@ -195,7 +195,10 @@ function absolute(f: Lowering, args: Val[], call: Call | Expr): Val {
 
 function log2(f: Lowering, args: Val[], call: Call | Expr): Val {
   const val = toInt(f, args[0]!, firstArg(call));
-  if (val.c !== undefined) return f.constant(val.c <= 0n ? 0n : BigInt(val.c.toString(2).length - 1));
+  if (val.c !== undefined) {
+    const word = BigInt.asUintN(64, val.c);
+    return f.constant(word === 0n ? 0n : BigInt(word.toString(2).length - 1));
+  }
   return f.int(highestBit(f, f.word(val)), intType(6, false));
 }
 

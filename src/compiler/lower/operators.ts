@@ -64,7 +64,7 @@ export function arithmetic(f: Lowering, op: BinaryOp, a: IntVal, b: IntVal, node
   if (op === "**") return power(f, a, b, node);
   if (a.c !== undefined && b.c !== undefined) {
     checkDivisor(f, op, b, node);
-    return f.constant(foldInts(op, a.c, b.c, a.t, b.t));
+    return foldedConstant(f, op, a, b, foldInts(op, a.c, b.c, a.t, b.t));
   }
   checkDivisor(f, op, b, node);
   checkShift(f, op, b, node);
@@ -72,6 +72,13 @@ export function arithmetic(f: Lowering, op: BinaryOp, a: IntVal, b: IntVal, node
   const constant = b.c ?? (op === "&" ? a.c : undefined);
   const t = resultType(op, a.t, b.t, constant);
   return { k: "int", t, ir: f.b.binary(irOp(op, signed), f.word(a), f.word(b)), c: undefined };
+}
+
+/** The type of a constant follows from its value, but what was cast to a signed type stays signed. */
+function foldedConstant(f: Lowering, op: BinaryOp, a: IntVal, b: IntVal, c: bigint): IntVal {
+  const cast = ({ t, c }: IntVal): boolean => t.signed && c! >= 0n;
+  const signed = (cast(a) || cast(b)) && resultType(op, a.t, b.t).signed;
+  return signed ? { k: "int", t: intType(64, true), ir: undefined, c } : f.constant(c);
 }
 
 function checkDivisor(f: Lowering, op: BinaryOp, b: IntVal, node: Expr): void {
@@ -173,9 +180,9 @@ export function foldInts(
     case "&":
       return a & b;
     case "|":
-      return a | b;
+      return wrap(a | b, signed);
     case "^":
-      return a ^ b;
+      return wrap(a ^ b, signed);
     case "<<":
       return wrap(a << (b & 63n), ta.signed);
     case ">>":
@@ -290,7 +297,7 @@ function optionalEquality(
 /** `-x`, `+x`, `~x`. */
 export function negate(f: Lowering, op: "-" | "+" | "~", val: IntVal): IntVal {
   if (op === "+") return val;
-  if (val.c !== undefined) return f.constant(op === "-" ? BigInt.asIntN(64, -val.c) : ~val.c);
+  if (val.c !== undefined) return f.constant(BigInt.asIntN(64, op === "-" ? -val.c : ~val.c));
   const ir = op === "-" ? f.b.neg(f.word(val)) : f.b.not(f.word(val));
   const t = op === "-" ? intType(val.t.bits + 1, true) : intType(64, val.t.signed);
   return { k: "int", t, ir, c: undefined };

@@ -56,6 +56,10 @@ export const CASES: readonly Case[] = [
   c("division by zero is zero", (ctx) => ctx.arg0 / ctx.arg1, [7n, 0n], 0n),
   c("remainder by zero is the dividend", (ctx) => ctx.arg0 % ctx.arg1, [7n, 0n], 7n),
   c("signed division by a negative number", (ctx, { i64 }) => i64(ctx.arg0) / i64(ctx.arg1), [100n, -7n], -14n),
+  c("a quotient may be wider than the dividend", (ctx, { i8, i64 }) => i8(i8(ctx.arg0) / i8(ctx.arg1)) + i64(0), [
+    0x80n,
+    0xffn,
+  ], -128n),
   c("multiplication", (ctx) => ctx.arg0 * ctx.arg1, [123456789n, 1000n], 123456789000n),
   c("powers with a constant exponent", (ctx) => ctx.arg0 ** 3, [7n], 343n),
   c("unary minus and plus", (ctx) => -ctx.arg0 + +ctx.arg1, [5n, 2n], -3n),
@@ -65,6 +69,16 @@ export const CASES: readonly Case[] = [
     0x12345n,
     0xffff_ffff_ffff_fff0n,
   ], 0x230en),
+  c(
+    "or and xor are signed if an operand is",
+    (ctx, { i64 }) => {
+      let flags = i64(ctx.arg0);
+      flags |= 1;
+      return (flags ^ ctx.arg1) >> 1;
+    },
+    [-8n, 0n],
+    -4n,
+  ),
   c("left shift is 64 bits wide", (ctx) => ctx.arg0 << 40, [3n], 3n << 40n),
   c("right shift of an unsigned value is logical", (ctx) => ctx.arg0 >> 60, [0xf000_0000_0000_0000n], 15n),
   c("right shift of a signed value keeps the sign", (ctx, { i64 }) => i64(ctx.arg0) >> 4, [-256n], -16n),
@@ -92,6 +106,8 @@ export const CASES: readonly Case[] = [
     117n,
   ),
   c("log2", (ctx, { log2 }) => log2(ctx.arg0) * 100 + log2(ctx.arg1), [1025n, 1n], 1000n),
+  c("log2 of a negative constant", (_ctx, { log2 }) => log2(-5), [], 63n),
+  c("what was cast to a signed type stays signed", (ctx, { i64 }) => (i64(5) - i64(2) + ctx.arg0) / 2, [-9n], -3n),
 
   // Comparison
   c("unsigned comparison", (ctx) => ctx.arg0 > 5 ? 1 : 0, [0xffff_ffff_ffff_ffffn], 1n),
