@@ -48,7 +48,7 @@ export type Report = (
 export interface Bindings {
   /** By identifier (uses and declarations alike). */
   readonly symbols: ReadonlyMap<Ident, Symbol>;
-  /** For each loop, the variables assigned in it. */
+  /** For each loop, the variables that it assigns, or a part of them. */
   readonly assignedIn: ReadonlyMap<Stmt, ReadonlySet<Symbol>>;
 }
 
@@ -323,7 +323,9 @@ class Binder {
       let root: Expr = target;
       while (root.type === "Member" || root.type === "Index") root = root.object;
       const symbol = root.type === "Ident" ? this.#symbols.get(root) : undefined;
-      if (symbol !== undefined) symbol.mutated = true;
+      if (symbol === undefined) return;
+      symbol.mutated = true;
+      for (const loop of this.#loops) loop.add(symbol);
       return;
     }
     const symbol = target.type === "Ident" ? this.#symbols.get(target) : undefined;

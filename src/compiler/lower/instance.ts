@@ -78,7 +78,10 @@ function instanceOf(f: Lowering, parsed: ParsedFunction, types: readonly VarType
   const pending: Instance = { name, result: { k: "undefined" }, done: false };
   module.instances.set(key, pending);
   const runtime = types.filter((type) => type.k !== "static" && type.k !== "undefined");
-  const hook = { ...f.hook, key: "", defaultReturn: 0n, checkReturn };
+  // The caller may be the body of a loop, which has the context in its frame.
+  const ctx: typeof f.hook.ctx = (g) => g.b.param(0);
+  const own = f.hook.hasContext ? { ctx, frameContext: ctx } : {};
+  const hook = { ...f.hook, ...own, key: "", defaultReturn: 0n, checkReturn };
   const { fn, rounds } = lowerRounds(
     module,
     parsed,

@@ -84,7 +84,7 @@ function lowerLoop(f: Lowering, parts: LoopParts): void {
     breakFlows: [],
     continueFlows: [],
     isSwitch: false,
-    cleanup: undefined,
+    cleanup: iterator?.close,
   };
   forget(f, parts.stmt);
   f.b.jump(head);
@@ -169,15 +169,23 @@ function openIterator(f: Lowering, stmt: Stmt, from: IntVal, to: IntVal): Iterat
 
 /**
  * The verifier walks such a loop until nothing new comes up, and a counter that it knows by value is new each time. So
- * the integers that the loop assigns are made unknown to it: a number it does not know is added and taken away again.
+ * the integers that the loop assigns are made unknown to it: bits it does not know are changed and changed back. All 64
+ * of them at once, since a range that grows by a little in each round is new each time as well.
  */
 function blur(f: Lowering, stmt: Stmt, pointer: ReturnType<Lowering["word"]>): void {
+  const { b } = f;
+  const unknown = (): ReturnType<Lowering["word"]> => {
+    const half = b.load(4, pointer, 0, { volatile: true });
+    return b.xor(b.shl(half, b.const(32n)), half);
+  };
+  let bits: [ReturnType<Lowering["word"]>, ReturnType<Lowering["word"]>] | undefined;
   for (const symbol of f.bindings.assignedIn.get(stmt) ?? []) {
     const binding = f.bound.get(symbol);
-    const unknown = (): ReturnType<Lowering["word"]> => f.b.load(4, pointer, 0, { volatile: true });
-    if (binding !== undefined && "cell" in binding) {
-      binding.cell.mapInts((word) => f.b.sub(f.b.add(word, unknown()), unknown()));
-    }
+    if (binding === undefined || !("cell" in binding)) continue;
+    binding.cell.mapInts((word) => {
+      bits ??= [unknown(), unknown()];
+      return b.xor(b.xor(word, bits[0]), bits[1]);
+    });
   }
 }
 
@@ -310,7 +318,7 @@ function iterated(
     breakFlows: [],
     continueFlows: [],
     isSwitch: false,
-    cleanup: undefined,
+    cleanup: iterator.close,
   };
   forget(f, stmt);
   f.b.jump(head);

@@ -12,7 +12,7 @@ import { typeOfConstant, U64 } from "../check/int_types.ts";
 import { Abandon } from "../diagnostics.ts";
 import { FunctionBuilder } from "../ir/builder.ts";
 import type { Block, SourcePosition, Value } from "../ir/ir.ts";
-import type { Expr, Ident, Range, Stmt } from "../syntax/ast.ts";
+import type { Break, Continue, Expr, Ident, Range, Stmt } from "../syntax/ast.ts";
 import type { SourceText } from "../syntax/source.ts";
 import { Cell, joinVarTypes, typeOfVal, type VarType } from "./cells.ts";
 import { convert as convertHook, settle as settleHook } from "./memory.ts";
@@ -23,6 +23,8 @@ import { describe, type IntVal, type MemVal, type OptVal, type Val } from "./val
 /** What a variable stands for. */
 export type Binding = { val: Val } | { cell: Cell };
 
+export type Jump = Break | Continue;
+
 /** A loop or a switch that `break` and `continue` may mean. */
 export interface JumpTarget {
   readonly label: string | undefined;
@@ -31,7 +33,7 @@ export interface JumpTarget {
   readonly breakFlows: Flow[];
   readonly continueFlows: Flow[];
   readonly isSwitch: boolean;
-  /** What must be given back when the loop is left early. */
+  /** Gives back what the loop holds, where a jump leaves it for one further out; behind the loop itself that is done anyway. */
   readonly cleanup: (() => void) | undefined;
 }
 
@@ -77,6 +79,9 @@ export class Lowering {
   readonly outlined: Lowering[] = [];
   /** A body of a loop: whether it has a `return`. */
   returns = false;
+  /** Its jumps to labels outside of it, and how such a jump leaves it. */
+  readonly escapes: Jump[] = [];
+  escape: ((jump: Jump) => void) | undefined = undefined;
   /** Ends the function with a value. */
   exit: (value: Value) => void = (value) => this.b.ret(value);
   /** Statements' positions are cheap to repeat and dear to compute. */

@@ -58,6 +58,14 @@ export interface Rules {
   readonly callback: (f: Lowering, name: string, map: MapVal, call: Call) => string;
 }
 
+/** How far a compilation had come. */
+export interface ModuleMark {
+  readonly said: { readonly errors: number; readonly warnings: number };
+  readonly functions: number;
+  readonly instances: number;
+  readonly prints: number;
+}
+
 export class Module {
   readonly rules: Rules;
   readonly input: CompileInput;
@@ -103,6 +111,28 @@ export class Module {
   /** The same, if something has asked for them. */
   get typesInUse(): KernelTypes | undefined {
     return this.#types;
+  }
+
+  /** A state to come back to. */
+  mark(): ModuleMark {
+    const { diagnostics, functions, instances, prints } = this;
+    return {
+      said: diagnostics.mark(),
+      functions: functions.length,
+      instances: instances.size,
+      prints: prints.length,
+    };
+  }
+
+  /**
+   * A function is lowered again with better knowledge: what was said is forgotten, and so are the functions it called,
+   * which may be called with other types now and have to say again what is wrong in them.
+   */
+  rollback(mark: ModuleMark): void {
+    this.diagnostics.rollback(mark.said);
+    this.functions.length = mark.functions;
+    this.prints.length = mark.prints;
+    for (const key of [...this.instances.keys()].slice(mark.instances)) this.instances.delete(key);
   }
 
   /** The CO-RE record of a place in kernel type `typeId`; equal ones are one object. */

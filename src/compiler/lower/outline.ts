@@ -1,8 +1,8 @@
 /**
  * Loops whose body becomes a function of its own, which a helper calls until it says stop: through bpf_loop (Linux 5.17)
  * on kernels that have no open-coded iterators, and over maps (bpf_for_each_map_elem, 5.13). What the body uses of the
- * function around it travels in a frame on the stack: word 0 the context, word 1 whether the body returned, word 2 what,
- * word 3 scratch memory, then the words of every variable. The body loads them when it starts and stores those that can
+ * function around it travels in a frame on the stack: word 0 the context, word 1 whether and how the body left more than the loop,
+ * word 2 what it returned, word 3 scratch memory, then the words of every variable. The body loads them when it starts and stores those that can
  * change when it ends.
  */
 import type { Symbol } from "../check/bind.ts";
@@ -17,10 +17,13 @@ import type { Val } from "./values.ts";
 /** BPF_MAX_LOOPS. */
 const MAX_ITERATIONS = 1n << 23n;
 const CTX = 0;
-const RETURNED = 8;
+const LEFT = 8;
 const RESULT = 16;
 const SCRATCH = 24;
 const FIRST = 32;
+/** Values of word 1: by `return`, or by the first, second, … jump to a label outside. */
+const HAS_RETURNED = 1n;
+const FIRST_JUMP = 2;
 
 /** The parts of a loop; `body` and `update` lower into whatever function they are given. */
 export interface OutlinedLoop {
@@ -63,7 +66,7 @@ interface Captured {
   readonly symbol: Symbol;
   readonly outer: Cell;
   readonly offset: number;
-  /** Stored back: the variable itself is a cell, not only what was put into one to travel. */
+  /** Stored back: the loop assigns it, and it is a cell itself, not only put into one to travel. */
   readonly shared: boolean;
 }
 
@@ -81,7 +84,7 @@ export function outlineLoop(f: Lowering, loop: OutlinedLoop): void {
   const frame = f.b.newSlot("loop frame", FIRST + words * 8, 8);
   const address = (): Value => f.b.slotAddress(frame);
   f.b.store(8, address(), CTX, f.hook.frameContext(f));
-  f.b.store(8, address(), RETURNED, f.b.const(0n));
+  f.b.store(8, address(), LEFT, f.b.const(0n));
   f.b.store(8, address(), RESULT, f.b.const(0n));
   f.b.store(8, address(), SCRATCH, f.scratchBase ?? f.b.const(0n));
   for (const { outer, offset } of captured) outer.save(address(), offset);
@@ -89,17 +92,25 @@ export function outlineLoop(f: Lowering, loop: OutlinedLoop): void {
   caller.call(f.b.funcAddr(g.b.fn.name), address());
   for (const { outer, offset, shared } of captured) if (shared) outer.restore(address(), offset);
   for (const symbol of f.rounds.undefinedIn.get(loop.stmt) ?? []) f.present.delete(symbol);
-  if (g.returns) passReturnOn(f, address());
+  g.escapes.forEach((jump, i) => {
+    leaveIf(f, address(), BigInt(FIRST_JUMP + i), () => f.rules.statement(f, jump, undefined));
+  });
+  if (!g.returns) return;
+  leaveIf(f, address(), HAS_RETURNED, () => {
+    for (const cleanup of [...f.cleanups].reverse()) cleanup();
+    f.exit(f.b.load(8, address(), RESULT));
+  });
 }
 
-/** If the body returned, so does the function. */
-function passReturnOn(f: Lowering, frame: Value): void {
+/** Where the body left by a jump or a return, so does the function. */
+function leaveIf(f: Lowering, frame: Value, how: bigint, leave: () => void): void {
   const [out, on] = [f.b.newBlock(), f.b.newBlock()];
-  f.b.branchIf("ne", f.b.load(8, frame, RETURNED), f.b.const(0n), out, on);
+  const before = f.snapshot();
+  f.b.branchIf("eq", f.b.load(8, frame, LEFT), f.b.const(how), out, on);
   f.enter(out);
-  for (const cleanup of [...f.cleanups].reverse()) cleanup();
-  f.exit(f.b.load(8, frame, RESULT));
+  leave();
   f.enter(on);
+  f.restore(before);
 }
 
 /** Variables of this function that the loop names. What `start` binds again in the body need not travel. */
@@ -113,7 +124,9 @@ function capture(f: Lowering, g: Lowering, stmt: Stmt): Captured[] {
     if (!inside || binding === undefined || g.bound.has(symbol) || seen.has(symbol)) continue;
     seen.add(symbol);
     const outer = "cell" in binding ? binding.cell : travelling(f, symbol, binding.val);
-    found.push({ symbol, outer, offset, shared: "cell" in binding });
+    // What the loop leaves alone is not read back: the verifier would no longer know what it is.
+    const shared = "cell" in binding && f.bindings.assignedIn.get(stmt)?.has(symbol) === true;
+    found.push({ symbol, outer, offset, shared });
     offset += outer.words * 8;
   }
   return found;
@@ -173,8 +186,14 @@ function compileBody(
   };
   g.exit = (value) => {
     g.returns = true;
-    g.b.store(8, frame(g), RETURNED, g.b.const(1n));
+    g.b.store(8, frame(g), LEFT, g.b.const(HAS_RETURNED));
     g.b.store(8, frame(g), RESULT, value);
+    leave(1n);
+  };
+  g.escape = (jump) => {
+    const known = g.escapes.findIndex((other) => other.type === jump.type && other.label === jump.label);
+    const i = known < 0 ? g.escapes.push(jump) - 1 : known;
+    g.b.store(8, frame(g), LEFT, g.b.const(BigInt(FIRST_JUMP + i)));
     leave(1n);
   };
   f.outlined.push(g);

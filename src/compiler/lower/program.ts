@@ -144,7 +144,7 @@ export function lowerRounds(
     changed: false,
   };
   for (let round = 0;; round++) {
-    const mark = module.diagnostics.mark();
+    const mark = module.mark();
     rounds.changed = false;
     rounds.result = undefined;
     const f = new Lowering(module, options.name, { ...options, bindings, source, rounds });
@@ -160,11 +160,11 @@ export function lowerRounds(
     if (f.scratchUsed > 0) module.scratch.set(options.name, f.scratchUsed);
     if (!rounds.changed || round === MAX_ROUNDS) {
       // A statement given up half-way leaves blocks open; nobody will look at the function.
-      const wrong = module.diagnostics.errors.length > mark.errors;
+      const wrong = module.diagnostics.errors.length > mark.said.errors;
       if (!wrong) module.functions.push(...bodiesOf(f).map((g) => g.b.finish()));
       return { fn: wrong ? new IrFunction(options.name, options) : f.b.finish(), rounds };
     }
-    module.diagnostics.rollback(mark);
+    module.rollback(mark);
   }
 }
 

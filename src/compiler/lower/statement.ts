@@ -10,7 +10,7 @@ import { joinVarTypes, typeOfVal } from "./cells.ts";
 import { branchOn } from "./condition.ts";
 import { lower } from "./expression.ts";
 import { lowerDoWhile, lowerFor, lowerForOf, lowerWhile } from "./loop.ts";
-import type { Flow, JumpTarget, Lowering } from "./lowering.ts";
+import type { Flow, Jump, JumpTarget, Lowering } from "./lowering.ts";
 import { equality } from "./operators.ts";
 import { ERROR, UNDEFINED, type Val } from "./values.ts";
 
@@ -137,7 +137,7 @@ export function leave(f: Lowering, given: Val, node: Expr): void {
 }
 
 /** The loop or switch that a jump leaves. */
-function lowerJump(f: Lowering, stmt: Stmt & { type: "Break" | "Continue" }): void {
+function lowerJump(f: Lowering, stmt: Jump): void {
   const isBreak = stmt.type === "Break";
   const target = [...f.jumps].reverse().find((jump) =>
     stmt.label === undefined
@@ -146,12 +146,16 @@ function lowerJump(f: Lowering, stmt: Stmt & { type: "Break" | "Continue" }): vo
         : jump.continueTo !== undefined)
       : jump.label === stmt.label
   );
+  if (target === undefined && f.escape !== undefined) {
+    f.flush();
+    f.escape(stmt);
+    return;
+  }
   if (target === undefined) f.fail("syntax", `there is nothing to ${isBreak ? "break out of" : "continue"} here`, stmt);
   f.flush();
   for (const inner of [...f.jumps].reverse()) {
-    if (inner === target && !isBreak) break;
-    inner.cleanup?.();
     if (inner === target) break;
+    inner.cleanup?.();
   }
   if (!f.b.reachable) return;
   if (isBreak) target.breakFlows.push(f.snapshot());

@@ -1,4 +1,5 @@
 /** Loads compiled scripts into the kernel and runs their programs by BPF_PROG_TEST_RUN. */
+import type { Btf } from "../../../src/btf/btf.ts";
 import type { CompileFacts, CompileOutput } from "../../../src/compiler/definitions.ts";
 import type { Layout } from "../../../src/bytes/layout.ts";
 import { loadObject } from "../../../src/load/load.ts";
@@ -20,6 +21,7 @@ export class Loaded implements Disposable {
       this.output = compileScript(script, {
         arch: facts.arch,
         cpu: 3,
+        oldVerifiers: facts.oldVerifiers,
         pageSize: facts.pageSize,
         possibleCpus: facts.possibleCpus,
         get kernelBtf() {
@@ -91,4 +93,18 @@ export class Loaded implements Disposable {
     this.object.close();
     this.#facts[Symbol.dispose]();
   }
+}
+
+/** The kernel's types as those of a kernel that lacks one. */
+export function withoutType(btf: Btf, missing: string): Btf {
+  return new Proxy(btf, {
+    get(target, property) {
+      if (property === "find") {
+        return (name: string, kind?: Parameters<Btf["find"]>[1]) =>
+          name === missing ? undefined : target.find(name, kind);
+      }
+      const value = Reflect.get(target, property, target) as unknown;
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
 }
