@@ -3,7 +3,7 @@
  * out; they have to be taken as live everywhere.
  */
 import type { Block, Inst, IrFunction, StackSlot } from "../ir/ir.ts";
-import { callMayRead, Escapes, place, placeOf } from "./memory.ts";
+import { callMayRead, callMayWrite, Escapes, place, placeOf } from "./memory.ts";
 import type { Place } from "./memory.ts";
 
 /** A set of bytes of slots. */
@@ -16,6 +16,11 @@ export class SlotLiveness {
   /** An address instruction of each slot that is followed. */
   readonly #addresses: Inst[] = [];
   readonly #words: number;
+  /**
+   * Bytes that anything writes. The others are live nowhere: a helper that takes a slot of 8 bytes for a key of 4 is taken
+   * to read them all, and what nobody writes would seem to be needed from the start of the function on.
+   */
+  readonly #written: Bytes;
   /** By block id. */
   readonly #liveOut: Bytes[] = [];
 
@@ -32,7 +37,10 @@ export class SlotLiveness {
       }
     }
     this.#words = bits + 31 >> 5;
-    if (bits > 0) this.#solve(fn);
+    this.#written = new Uint32Array(this.#words);
+    if (bits === 0) return;
+    for (const block of fn.blocks) for (const inst of block.insts) this.#noteWrites(inst);
+    this.#solve(fn);
   }
 
   /** Whether the slot's bytes are followed. */
@@ -93,8 +101,29 @@ export class SlotLiveness {
     const from = Math.max(0, offset ?? 0);
     const to = offset === undefined ? slot.size : Math.min(slot.size, offset + size);
     for (let bit = first + from; bit < first + to; bit++) {
-      if (value) live[bit >> 5]! |= 1 << (bit & 31);
+      if (value) live[bit >> 5]! |= this.#written[bit >> 5]! & 1 << (bit & 31);
       else live[bit >> 5]! &= ~(1 << (bit & 31));
+    }
+  }
+
+  #noteWrites(inst: Inst): void {
+    if (inst.op === "store" || inst.op === "zero" || inst.op === "copy" || inst.op === "atomic") {
+      this.#note(placeOf(inst));
+    }
+    if (inst.op !== "call") return;
+    for (const address of this.#addresses) {
+      const whole = { root: address, offset: undefined, size: address.slot!.size };
+      if (callMayWrite(inst, whole, this.escapes)) this.#note(whole);
+    }
+  }
+
+  #note({ root, offset, size }: Place): void {
+    const { slot } = root;
+    if (root.op !== "stackSlot" || slot === undefined || !this.follows(slot)) return;
+    const first = this.#first[slot.index]!;
+    const to = offset === undefined ? slot.size : Math.min(slot.size, offset + size);
+    for (let bit = first + Math.max(0, offset ?? 0); bit < first + to; bit++) {
+      this.#written[bit >> 5]! |= 1 << (bit & 31);
     }
   }
 
