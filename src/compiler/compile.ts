@@ -47,7 +47,11 @@ function generate(
   const program = module.input.programs.find((candidate) => candidate.name === fn.name);
   const { params } = fn;
   try {
-    const code = compileFunction(fn, { cpu: module.facts.cpu, ...options });
+    const code = compileFunction(fn, {
+      cpu: module.facts.cpu,
+      oldVerifiers: module.facts.oldVerifiers ?? false,
+      ...options,
+    });
     return { name: fn.name, section: program?.section.replace(/^\?/, "") ?? ".text", program, params, code };
   } catch (error) {
     if (!(error instanceof CompileError)) throw error;

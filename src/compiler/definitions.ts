@@ -202,6 +202,8 @@ export interface CompileFacts {
    * then be left out, such as the kernel's types for a tracepoint whose format file says all.
    */
   readonly portable?: boolean;
+  /** True where the code must pass verifiers before Linux 6.8 (see `CompileOptions.oldVerifiers`); false if left out. */
+  readonly oldVerifiers?: boolean;
   /** ISA level. */
   readonly cpu: 1 | 2 | 3 | 4;
   /** Names of the probe table of `kernel/features.ts`; a name it does not know is an error of the caller. */

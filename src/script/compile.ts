@@ -102,6 +102,7 @@ function targetFacts(machine: MachineFacts, options: CompileOptions): CompileFac
     },
     cpu,
     portable: true,
+    oldVerifiers: true,
     has: (feature) => !without.includes(feature),
     tracepoint: (category, name) => machine.tracepoint(category, name),
   };

@@ -37,6 +37,12 @@ export class MachineFacts implements CompileFacts, Disposable {
     return major > 5 || (major === 5 && minor >= 1) ? 3 : 1;
   }
 
+  /** Bounds of spilled values are followed since 6.8. A probe would cost a program load, and a wrong "yes" costs little. */
+  get oldVerifiers(): boolean {
+    const { major, minor } = kernelVersion();
+    return major < 6 || (major === 6 && minor < 8);
+  }
+
   get pageSize(): number {
     return pageSize();
   }

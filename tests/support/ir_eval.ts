@@ -185,6 +185,8 @@ function compute(op: Op, bits: number, args: readonly bigint[]): bigint {
       return BigInt.asUintN(bits, a);
     case "sext":
       return BigInt.asIntN(bits, a);
+    case "bound":
+      return BigInt.asUintN(64, a) < BigInt(bits) ? a : 0n;
     case "bswap": {
       let out = 0n;
       for (let i = 0; i < bits; i += 8) out = out << 8n | a >> BigInt(i) & 0xffn;

@@ -404,6 +404,7 @@ class Generator {
     if (kind < 50) return b.binary(random.pick(BINARY), a(), a());
     if (kind < 58) return b.zext(a(), random.pick([8, 16, 32] as const));
     if (kind < 66) return b.sext(a(), random.pick([8, 16, 32] as const));
+    if (kind < 67) return b.bound(a(), 1 + random.below(100));
     if (kind < 69) return b.bswap(a(), random.pick([16, 32, 64] as const));
     if (kind < 72) return random.chance(50) ? b.neg(a()) : b.not(a());
     if (kind < 80) return b.compare(random.pick(COMPARE), a(), a());

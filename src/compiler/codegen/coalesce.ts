@@ -26,6 +26,7 @@ export function coalesce(lir: LirFunction, { ranges }: Intervals): void {
       return false;
     }
     parent[b] = a;
+    lir.pinned[a] ||= lir.pinned[b] === true;
     ranges[a] = unite(ranges[a]!, ranges[b]!);
     ranges[b] = [];
     return true;
@@ -44,6 +45,7 @@ function mergeOperands(inst: LirInst, merge: (x: Operand, y: Operand) => boolean
     case "alu":
       if (!merge(inst.dst, inst.a) && isCommutative(inst)) merge(inst.dst, inst.b);
       break;
+    case "bound":
     case "neg":
     case "be":
       merge(inst.dst, inst.a);

@@ -26,6 +26,12 @@ export interface CompileOptions {
   readonly cpu?: 1 | 2 | 3 | 4;
   /** False leaves out the passes that only improve the code. */
   readonly optimize?: boolean;
+  /**
+   * The code must pass verifiers before Linux 6.8. They forget the bounds of a value that is spilled after it was compared, so
+   * every index is bounded right before its use; and they take a loop that is closed by running on into its head, not by
+   * a jump, for endless.
+   */
+  readonly oldVerifiers?: boolean;
   /** Called after each pass with its name and the IR text. */
   readonly dump?: (pass: string, text: string) => void;
   /** Checks the IR after each pass; for tests. */
@@ -46,22 +52,22 @@ const NEAR = 0x7fff;
 
 /** Compiles a function; its IR is used up. Throws CompileError if the stack frame is too large or a jump too far. */
 export function compileFunction(fn: IrFunction, options: CompileOptions = {}): FunctionCode {
-  const { cpu = 3 } = options;
+  const { cpu = 3, oldVerifiers = false } = options;
   const after = (pass: string) => {
     if (options.verify === true) verifyFunction(fn, pass);
     options.dump?.(pass, printFunction(fn));
   };
   after("input");
-  optimize(fn, { cpu, optimize: options.optimize ?? true, after });
+  optimize(fn, { cpu, optimize: options.optimize ?? true, oldVerifiers, after });
   const lir = select(fn, { cpu, widths: valueWidths(fn) });
   if (options.optimize !== false) threadJumps(lir);
   const allocation = allocateRegisters(lir);
   hoistCopies(lir, allocation);
   const frame = layOutStack(fn, lir);
-  let code = emit(lir, allocation, frame, false);
+  let code = emit(lir, allocation, frame, { longJumps: false, oldVerifiers });
   if (code.length > NEAR) {
     if (cpu < 4) throw tooLarge(fn, code.length);
-    code = emit(lir, allocation, layOutStack(fn, lir), true);
+    code = emit(lir, allocation, layOutStack(fn, lir), { longJumps: true, oldVerifiers });
   }
   checkStack(fn, frame);
   const { relocations, coreRelocations, lines } = code;

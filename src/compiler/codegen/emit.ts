@@ -38,9 +38,16 @@ const JUMPS: Readonly<Record<CompareOp, JmpOp>> = {
   set: "jset",
 };
 
-/** Writes the code into an assembler. `longJumps` uses gotol (cpu v4) for unconditional jumps. */
-export function emit(lir: LirFunction, allocation: Allocation, frame: Frame, longJumps: boolean): Assembler {
-  return new Emitter(lir, allocation, frame, longJumps).run();
+export interface EmitOptions {
+  /** Unconditional jumps by `gotol` (cpu v4). */
+  readonly longJumps: boolean;
+  /** A block that runs on into the head of its loop does so by a jump. */
+  readonly oldVerifiers: boolean;
+}
+
+/** Writes the code into an assembler. */
+export function emit(lir: LirFunction, allocation: Allocation, frame: Frame, options: EmitOptions): Assembler {
+  return new Emitter(lir, allocation, frame, options).run();
 }
 
 class Emitter {
@@ -49,17 +56,19 @@ class Emitter {
   #lir: LirFunction;
   #allocation: Allocation;
   #frame: Frame;
-  #longJumps: boolean;
+  readonly #longJumps: boolean;
+  readonly #oldVerifiers: boolean;
   /** By block index: first slot. */
   #starts: Int32Array;
   #fixups: { insn: number; target: LirBlock; long: boolean }[] = [];
 
-  constructor(lir: LirFunction, allocation: Allocation, frame: Frame, longJumps: boolean) {
+  constructor(lir: LirFunction, allocation: Allocation, frame: Frame, { longJumps, oldVerifiers }: EmitOptions) {
     this.#lir = lir;
     this.#mover = new Mover(this.#asm, lir, allocation, frame);
     this.#allocation = allocation;
     this.#frame = frame;
     this.#longJumps = longJumps;
+    this.#oldVerifiers = oldVerifiers;
     this.#starts = new Int32Array(lir.blocks.length);
   }
 
@@ -115,6 +124,8 @@ class Emitter {
         return this.#memory(inst);
       case "atomic":
         return this.#atomic(inst);
+      case "bound":
+        return this.#bound(inst);
       case "select":
         return this.#select(inst);
       case "copies":
@@ -128,7 +139,10 @@ class Emitter {
       case "branch":
         return this.#branch(inst, block, next);
       case "jump":
-        return this.#jump(block.succs[0]!, next);
+        this.#jump(block.succs[0]!, next);
+        // The kernel takes the jump out again (opt_remove_nops).
+        if (this.#oldVerifiers && this.#closesLoop(block, next)) this.#asm.insn(JA, 0, 0, 0, 0);
+        return;
       case "exit":
         this.#mover.moves([{ to: 0, from: this.#mover.place(inst.a) }]);
         this.#asm.insn(EXIT, 0, 0, 0, 0);
@@ -210,6 +224,19 @@ class Emitter {
     this.#asm.values.forget(dst);
   }
 
+  #bound(inst: LirInst): void {
+    const dst = this.#mover.reg(inst.dst);
+    this.#mover.mov(dst, this.#mover.reg(inst.a));
+    // Level 1 has no "below", and no 32-bit unsigned comparison either.
+    if (inst.cond === "ult") this.#asm.insn(BPF_JMP | JMP_OPS.jlt.op, dst, 0, 1, inst.imm);
+    else {
+      this.#asm.insn(BPF_JMP | JMP_OPS.jgt.op, dst, 0, 1, inst.imm - 1);
+      this.#asm.insn(JA, 0, 0, 1, 0);
+    }
+    this.#asm.insn(BPF_ALU64 | ALU_OPS.mov.op, dst, 0, 0, 0);
+    this.#asm.values.forget(dst);
+  }
+
   #call(inst: LirInst): void {
     const { kind, helper, name } = inst.call!;
     this.#mover.moves(inst.args.map((arg, i) => ({ to: i + 1, from: this.#mover.place(arg) })), () => 0);
@@ -240,6 +267,20 @@ class Emitter {
   #jumpIf(inst: LirInst, cond: CompareOp, target: LirBlock): void {
     this.#fixups.push({ insn: this.#asm.length, target, long: false });
     this.#test(inst, cond);
+  }
+
+  /** Whether the block runs on into one that every way to it comes through: that is the head of a loop around it. */
+  #closesLoop(block: LirBlock, next: LirBlock | undefined): boolean {
+    if (next === undefined || block.depth === 0 || this.#target(block.succs[0]!) !== next) return false;
+    const seen = new Set([next]);
+    const waiting = [this.#lir.blocks[0]!];
+    for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
+      if (at === block) return false;
+      if (seen.has(at)) continue;
+      seen.add(at);
+      waiting.push(...at.succs);
+    }
+    return true;
   }
 
   #jump(to: LirBlock, next: LirBlock | undefined): void {

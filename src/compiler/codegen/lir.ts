@@ -39,6 +39,8 @@ export type LirOp =
   | "atomic"
   /** dst = call(args) */
   | "call"
+  /** dst = a < imm ? a : 0, the bound being tested on dst itself, which is what the verifier then knows */
+  | "bound"
   /** dst = a `cond` (b or imm) ? c : d */
   | "select"
   /** dsts = args, all at once */
@@ -112,6 +114,8 @@ export class LirFunction {
   remat: (LirInst | undefined)[] = [];
   /** By virtual register: made by spilling, must get a register. */
   short: boolean[] = [];
+  /** By virtual register: the verifier must know bounds of it that a branch found out, so it should not be spilled. */
+  pinned: boolean[] = [];
   /** Number of spill slots. */
   spills = 0;
 

@@ -127,6 +127,7 @@ class Scan {
             else friends(inst.dst, inst.b);
             break;
           case "alu":
+          case "bound":
           case "neg":
           case "be":
           case "movsx":

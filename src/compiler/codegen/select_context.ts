@@ -60,7 +60,10 @@ export class SelectContext {
   /** The register of a value, asked for from here on. */
   vreg(value: Inst): Operand {
     let vreg = this.vregs[value.id]!;
-    if (vreg === NONE) this.vregs[value.id] = vreg = this.lir.vreg();
+    if (vreg === NONE) {
+      this.vregs[value.id] = vreg = this.lir.vreg();
+      this.lir.pinned[vreg] = value.pinned;
+    }
     return vreg;
   }
 

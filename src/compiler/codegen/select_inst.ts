@@ -52,6 +52,12 @@ function lower(ctx: SelectContext, inst: Inst): void {
     case "sext":
       if (extendsLoad(ctx, inst)) return;
       return signExtend(ctx, inst.size, ctx.vreg(inst), ctx.register(args[0]!));
+    case "bound": {
+      const bound = ctx.new("bound");
+      const cond = ctx.options.cpu === 1 ? "ugt" : "ult";
+      Object.assign(bound, { dst: ctx.vreg(inst), a: ctx.register(args[0]!), imm: inst.size, cond });
+      return;
+    }
     case "bswap":
       ctx.unary("be", ctx.vreg(inst), ctx.register(args[0]!), inst.size);
       return;

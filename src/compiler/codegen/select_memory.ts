@@ -78,7 +78,7 @@ function loadFrom(ctx: SelectContext, inst: Inst, address: Address, base: Operan
   const load = place(ctx.new("load"), address, base);
   Object.assign(load, { dst: loaded, size: inst.size, signed: signed && direct, core: inst.core });
   if (!direct) signExtend(ctx, inst.size * 8, dst, loaded);
-  else if (inst.invariant && !inst.volatile) ctx.lir.remat[dst] = load;
+  else if (inst.invariant && !inst.volatile && !inst.pinned) ctx.lir.remat[dst] = load;
 }
 
 function copy(ctx: SelectContext, inst: Inst, to: Address, toBase: Operand): void {

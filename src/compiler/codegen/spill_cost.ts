@@ -3,6 +3,9 @@ import type { Intervals } from "./intervals.ts";
 import { forEachDef, forEachUse } from "./lir.ts";
 import type { LirFunction } from "./lir.ts";
 
+/** A value whose bounds the verifier must not forget is worth this many others. */
+const PINNED = 1000;
+
 /** By virtual register; per position of its life, since a long life blocks a register for longer. */
 export function spillCosts(lir: LirFunction, { ranges }: Intervals): Float64Array {
   const costs = new Float64Array(lir.vregs);
@@ -17,7 +20,7 @@ export function spillCosts(lir: LirFunction, { ranges }: Intervals): Float64Arra
   }
   for (let v = 0; v < lir.vregs; v++) {
     if (lir.short[v]) costs[v] = Infinity;
-    else costs[v]! /= length(ranges[v]!);
+    else costs[v]! *= (lir.pinned[v] === true ? PINNED : 1) / length(ranges[v]!);
   }
   return costs;
 }

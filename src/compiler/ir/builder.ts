@@ -192,6 +192,9 @@ export class FunctionBuilder {
   sext(a: Value, bits: 8 | 16 | 32): Value {
     return this.#emit("sext", [a], { size: bits });
   }
+  bound(a: Value, length: number): Value {
+    return this.#emit("bound", [a], { size: length });
+  }
   bswap(a: Value, bits: 16 | 32 | 64): Value {
     return this.#emit("bswap", [a], { size: bits });
   }

@@ -18,6 +18,7 @@
  *   shl shr ashr               the count is taken modulo 64
  *   neg not                    one value
  *   zext sext bits             bits is 8, 16 or 32
+ *   bound length               the value if it is below `length` (unsigned), else 0: an index that the verifier knows
  *   bswap bits                 bytes of the low 16, 32 or 64 bits reversed, upper bits zero
  *   eq ne ult ule ugt uge      comparisons: 1 or 0. u is unsigned, s signed; set is (a & b) != 0
  *   slt sle sgt sge set
@@ -86,6 +87,7 @@ export type Op =
   | "not"
   | "zext"
   | "sext"
+  | "bound"
   | "bswap"
   | "select"
   | "stackSlot"
@@ -157,7 +159,7 @@ export class Inst {
   args: Inst[];
   /** const, coreConst. Signed 64-bit. */
   imm = 0n;
-  /** zext, sext, bswap: bits. load, store, atomic, zero, copy: bytes. param: index. */
+  /** zext, sext, bswap: bits. bound: the length. load, store, atomic, zero, copy: bytes. param: index. */
   size = 0;
   /** Byte offset of the memory access (copy: of the destination), of addCore and of mapValue. */
   offset = 0;
@@ -169,6 +171,8 @@ export class Inst {
   invariant = false;
   /** load: must happen, and happen once. */
   volatile = false;
+  /** The verifier must know the bounds that a branch gave this value: it stays in its register. */
+  pinned = false;
   /** load: of a packet pointer (data, data_meta, data_end). */
   packet = false;
   /** atomic: the old value is wanted (always true for xchg and cmpxchg). */

@@ -39,6 +39,7 @@ export const OPS: Readonly<Record<Op, OpRow>> = {
   not: UNARY,
   zext: UNARY,
   sext: UNARY,
+  bound: UNARY,
   bswap: UNARY,
   eq: COMMUTATIVE,
   ne: COMMUTATIVE,

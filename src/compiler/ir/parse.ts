@@ -128,6 +128,7 @@ class Parser {
         return this.#phi(inst, rest);
       case "zext":
       case "sext":
+      case "bound":
       case "bswap": {
         const [, bits, value] = this.#match(rest, /^(\d+) (\S+)$/);
         inst.size = Number(bits);

@@ -85,6 +85,7 @@ class Printer {
         return `param ${inst.size}`;
       case "zext":
       case "sext":
+      case "bound":
       case "bswap":
         return `${op} ${inst.size} ${this.#args(args)}`;
       case "addCore":

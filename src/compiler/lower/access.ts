@@ -136,21 +136,9 @@ function memoryElement(f: Lowering, given: MemVal, index: IntVal, node: Expr): V
   return { ...mem, desc: elements.desc, size: elements.size, align: elements.align, base: address, offset: 0 };
 }
 
-/**
- * An index the verifier can bound: taken modulo the length if that is a power of two, else 0 when it is outside.
- * The compared value is the one that is used, since the verifier learns about that one only.
- */
+/** An index the verifier can bound: taken modulo the length if that is a power of two, else 0 when it is outside. */
 function boundedIndex(f: Lowering, index: IntVal, length: number): ReturnType<Lowering["word"]> {
   const word = f.word(index);
-  if ((length & (length - 1)) === 0) return f.b.and(word, f.b.const(BigInt(length - 1)));
-  const cell = f.b.newLocal("index");
-  const [outside, join] = [f.b.newBlock(), f.b.newBlock()];
-  f.flush();
-  f.b.setLocal(cell, word);
-  f.b.branchIf("ult", word, f.b.const(BigInt(length)), join, outside);
-  f.enter(outside);
-  f.b.setLocal(cell, f.b.const(0n));
-  f.b.jump(join);
-  f.enter(join);
-  return f.b.getLocal(cell);
+  const modulo = (length & (length - 1)) === 0;
+  return modulo ? f.b.and(word, f.b.const(BigInt(length - 1))) : f.b.bound(word, length);
 }

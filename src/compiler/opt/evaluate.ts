@@ -45,6 +45,8 @@ function compute(op: Op, bits: number, a: bigint, b: bigint): bigint | undefined
       return BigInt.asUintN(bits, a);
     case "sext":
       return BigInt.asIntN(bits, a);
+    case "bound":
+      return u64(a) < BigInt(bits) ? a : 0n;
     case "bswap":
       return swapBytes(a, bits);
     default:

@@ -15,8 +15,9 @@ import { decide, negation } from "./facts.ts";
 import type { Fact } from "./facts.ts";
 import { Escapes } from "./memory.ts";
 
-export function numberValues(fn: IrFunction): void {
-  new Numbering(fn).run();
+/** `oldVerifiers`: an index is bounded where it is used, since they may have forgotten what a branch said. */
+export function numberValues(fn: IrFunction, { oldVerifiers = false }: { oldVerifiers?: boolean } = {}): void {
+  new Numbering(fn, oldVerifiers).run();
 }
 
 class Numbering {
@@ -32,8 +33,11 @@ class Numbering {
   #memory: (Available | undefined)[] = [];
   #decided: { block: Block; to: Block }[] = [];
 
-  constructor(fn: IrFunction) {
+  readonly #oldVerifiers: boolean;
+
+  constructor(fn: IrFunction, oldVerifiers: boolean) {
     this.#fn = fn;
+    this.#oldVerifiers = oldVerifiers;
     this.#constants = new Constants(fn);
     this.#escapes = new Escapes(fn);
   }
@@ -119,6 +123,10 @@ class Numbering {
       const outcome = decide(this.#facts, op, inst.args[0]!, inst.args[1]!);
       if (outcome !== undefined) return this.#constants.get(outcome ? 1n : 0n);
     }
+    if (op === "bound" && this.#isBelow(inst.args[0]!, inst.size)) {
+      inst.args[0]!.pinned = true;
+      return inst.args[0]!;
+    }
     if (op === "load" && !inst.invariant) {
       if (inst.volatile) return undefined;
       const found = memory.find(inst);
@@ -132,6 +140,12 @@ class Numbering {
     this.#values.set(key, inst);
     this.#entered.push(key);
     return undefined;
+  }
+
+  /** Whether a branch that was taken says so. */
+  #isBelow(index: Inst, length: number): boolean {
+    if (this.#oldVerifiers) return false;
+    return decide(this.#facts, "ult", index, this.#constants.get(BigInt(length))) === true;
   }
 
   #make(found: Found, load: Inst, out: Inst[]): Inst {

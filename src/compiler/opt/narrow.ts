@@ -40,6 +40,8 @@ function redundant(inst: Inst, widths: Uint8Array, tracked: Uint8Array): Inst | 
       return (inst.size === 32 ? widths : tracked)[a.id]! <= inst.size ? a : undefined;
     case "sext":
       return widths[a.id]! < inst.size ? a : undefined;
+    case "bound":
+      return tracked[a.id]! < 53 && 2 ** tracked[a.id]! <= inst.size ? a : undefined;
     case "and": {
       if (b.op !== "const") return undefined;
       const all = (1n << BigInt(tracked[a.id]!)) - 1n;

@@ -9,6 +9,7 @@ import { gatherLeaves } from "./leaves.ts";
 import { legalize } from "./legalize.ts";
 import { mergeStores } from "./merge_stores.ts";
 import { narrow } from "./narrow.ts";
+import { pin } from "./pin.ts";
 import { reuseSlots } from "./reuse_slots.ts";
 import { propagateConstants } from "./sccp.ts";
 import { shareBases } from "./share_bases.ts";
@@ -21,6 +22,8 @@ export interface OptimizeOptions {
   readonly cpu: 1 | 2 | 3 | 4;
   /** False runs only the passes that the code generator needs. */
   readonly optimize: boolean;
+  /** Must pass verifiers before Linux 6.8: bounds of indices are not left to branches. */
+  readonly oldVerifiers?: boolean;
   /** Called with the name of each pass that has run. */
   readonly after: (pass: string) => void;
 }
@@ -50,6 +53,7 @@ export const PASSES: readonly Pass[] = [
   { name: "cfg again", run: simplifyCfg },
   { name: "sink", run: sink },
   { name: "share returns", run: shareReturns },
+  { name: "pin", run: (fn, { oldVerifiers }) => oldVerifiers === true && pin(fn) },
   { name: "legalize", required: true, run: (fn, { cpu }) => legalize(fn, cpu) },
   { name: "order again", required: true, run: removeUnreachable },
 ];

@@ -57,6 +57,8 @@ function widthOf(inst: Inst, widths: Uint8Array): number {
       return inst.size * 8;
     case "call":
       return inst.call!.bits;
+    case "bound":
+      return Math.min(a, bitLength(BigInt(inst.size - 1)));
     case "zext":
     case "bswap":
       return op === "zext" ? Math.min(a, inst.size) : inst.size;
