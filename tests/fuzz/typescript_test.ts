@@ -1,41 +1,34 @@
-/** Random TypeScript against the interpreter: plain JavaScript says what the result must be. */
+/**
+ * Random TypeScript against the interpreter: plain JavaScript says what must come out. `WAGGLE_FUZZ=20000` runs more
+ * programs, `WAGGLE_FUZZ_SEED=7` others; tests/fuzz/typescript.ts is the long run.
+ */
 import { assertEquals } from "@std/assert";
 import process from "node:process";
-import { u64 } from "../../src/bytes/scalars.ts";
-import { compileScript } from "../compiler/support/compile.ts";
-import { minify } from "../compiler/support/minify.ts";
-import { runInVm } from "../compiler/support/run.ts";
 import { test } from "../support/harness.ts";
-import { randomProgram, randomWords } from "./typescript_random.ts";
+import { minifiedPrograms, reportOf } from "./typescript/check.ts";
 
-/** `WAGGLE_FUZZ=5000` runs more of them. */
-const PROGRAMS = Number(process.env["WAGGLE_FUZZ"] ?? 150);
-const MINIFIED = Math.ceil(PROGRAMS / 4);
+const PROGRAMS = Number(process.env["WAGGLE_FUZZ"] ?? 800);
+const FIRST = Number(process.env["WAGGLE_FUZZ_SEED"] ?? 1) * 1_000_000;
+/** Programs of one test, and those that are minified together. */
+const BATCH = 100;
 
-function check(seed: number, text: string): void {
-  const { globals, run } = randomProgram(seed);
-  const script = { globals: Object.fromEntries(globals.map((name) => [name, u64])), programs: { "raw_tp:test": text } };
-  const output = compileScript(script);
-  for (const words of [randomWords(seed), randomWords(seed + 7_919)]) {
-    const wanted = run(words);
-    const { result, machine } = runInVm(output, words);
-    const after = new BigUint64Array(machine.contents(".bss").slice().buffer);
-    assertEquals(
-      { result, globals: [...after] },
-      { result: wanted.result, globals: wanted.globals },
-      `seed ${seed}, words ${words.join(", ")}:\n${text}`,
-    );
-  }
+for (let from = FIRST; from < FIRST + PROGRAMS; from += BATCH) {
+  test(`random programs ${from} to ${from + BATCH - 1} compute what JavaScript computes`, () => {
+    for (let i = 0; i < BATCH; i++) {
+      // The checks of the IR between passes cost as much as the passes.
+      const options = { cpu: ([3, 4, 2, 1] as const)[i % 4]!, optimize: i % 8 !== 7, verify: i % 4 === 0 };
+      assertEquals(reportOf(from + i, { ...options, oldVerifiers: i % 3 === 0 }), undefined);
+    }
+  });
 }
 
-test(`${PROGRAMS} random programs compute what JavaScript computes`, () => {
-  for (let seed = 1; seed <= PROGRAMS; seed++) check(seed, randomProgram(seed).text);
-});
-
-for (const bundler of ["esbuild", "bun"] as const) {
-  test(`${MINIFIED} random programs mean the same after ${bundler} --minify`, async () => {
-    const seeds = Array.from({ length: MINIFIED }, (_, i) => 5_000 + i);
-    const texts = await minify(bundler, seeds.map((seed) => randomProgram(seed).text));
-    seeds.forEach((seed, i) => check(seed, texts[i]!));
-  });
+for (const [at, bundler] of (["esbuild", "bun"] as const).entries()) {
+  for (let done = 0; done < PROGRAMS / 8; done += BATCH) {
+    const from = FIRST + (at + 1) * PROGRAMS + done;
+    test(`random programs ${from} to ${from + BATCH - 1} mean the same after ${bundler} --minify`, async () => {
+      const seeds = Array.from({ length: BATCH }, (_, i) => from + i);
+      const minified = await minifiedPrograms(bundler, seeds);
+      seeds.forEach((seed, i) => assertEquals(reportOf(seed, { minified: minified[i]!, verify: false }), undefined));
+    });
+  }
 }

@@ -3,23 +3,31 @@
  * stacks in it, and a few helpers of the kernel, so that both can be compared byte for byte.
  */
 
-/** An array map: its values lie one behind the other in the machine's memory. */
+/** A map: its values lie one behind the other in the machine's memory. */
 export interface MachineMap {
   readonly name: string;
   readonly valueSize: number;
   readonly entries: number;
   /** Address of the first value. */
   readonly address: number;
+  /** Hashes: bytes of the key, and the address of each value by the key's bytes. */
+  readonly keySize: number;
+  readonly items: Map<string, number> | undefined;
+  /** Queues and stacks: what is in it, the oldest first. */
+  readonly queue: Uint8Array[] | undefined;
 }
 
 const CTX = 0x1000;
 const MAPS = 0x4000;
-const RECORDS = 0x5000;
-const STACK_TOP = 0xf000;
+const RECORDS = 0x9000;
+const STACK_TOP = 0x13000;
 const HANDLES = 0x100;
+const E2BIG = BigInt.asUintN(64, -7n);
+const ENOENT = BigInt.asUintN(64, -2n);
+const EEXIST = BigInt.asUintN(64, -17n);
 
 export class Machine {
-  readonly memory: Uint8Array = new Uint8Array(0x10000);
+  readonly memory: Uint8Array = new Uint8Array(STACK_TOP + 0x1000);
   readonly view: DataView = new DataView(this.memory.buffer);
   readonly maps: MachineMap[] = [];
   /** Address of the context. */
@@ -29,17 +37,39 @@ export class Machine {
   /** Records that are reserved: address and size. */
   readonly #reserved = new Map<bigint, number>();
   #nextRecord = RECORDS;
+  readonly #stacks = new Set<string>();
   /** The next stack frame ends here. */
   stack: number = STACK_TOP;
   #nextMap = MAPS;
 
   /** Adds an array map with 8-byte steps between values. */
   addMap(name: string, valueSize: number, entries: number): MachineMap {
-    const map = { name, valueSize, entries, address: this.#nextMap };
-    this.#nextMap += Math.ceil(valueSize / 8) * 8 * entries;
-    if (this.#nextMap > RECORDS) throw new RangeError("Too many maps for the test machine");
+    const address = this.#room(Math.ceil(valueSize / 8) * 8 * entries);
+    return this.#add({ name, valueSize, entries, address, keySize: 4, items: undefined, queue: undefined });
+  }
+
+  /** Adds a hash, of any kind: the machine has one CPU, and throws nothing out of an LRU hash. */
+  addHash(name: string, keySize: number, valueSize: number, entries: number): MachineMap {
+    return this.#add({ name, valueSize, entries, address: 0, keySize, items: new Map(), queue: undefined });
+  }
+
+  /** Adds a queue or a stack. */
+  addQueue(name: string, valueSize: number, entries: number, lastFirst: boolean): MachineMap {
+    if (lastFirst) this.#stacks.add(name);
+    return this.#add({ name, valueSize, entries, address: 0, keySize: 0, items: undefined, queue: [] });
+  }
+
+  #add(map: MachineMap): MachineMap {
     this.maps.push(map);
     return map;
+  }
+
+  /** Memory for values, never used twice: what has been deleted is garbage where it was. */
+  #room(size: number): number {
+    const address = this.#nextMap;
+    this.#nextMap += Math.ceil(size / 8) * 8;
+    if (this.#nextMap > RECORDS) throw new RangeError("Too many values for the test machine");
+    return address;
   }
 
   map(name: string): MachineMap {
@@ -125,12 +155,15 @@ export class Machine {
     switch (id) {
       case 1:
         return this.#lookup(arg(0), arg(1));
-      case 2: {
-        const at = this.#lookup(arg(0), arg(1));
-        if (at === 0n) return BigInt.asUintN(64, -7n); // E2BIG
-        this.copy(at, arg(2), this.#mapOf(arg(0)).valueSize);
-        return 0n;
-      }
+      case 2:
+        return this.#update(this.#mapOf(arg(0)), arg(1), arg(2), Number(arg(3)));
+      case 3:
+        return this.#mapOf(arg(0)).items!.delete(this.#key(this.#mapOf(arg(0)), arg(1))) ? 0n : ENOENT;
+      case 87: // bpf_map_push_elem
+        return this.#push(this.#mapOf(arg(0)), arg(1));
+      case 88: // bpf_map_pop_elem
+      case 89: // bpf_map_peek_elem
+        return this.#take(this.#mapOf(arg(0)), arg(1), id === 88);
       case 113: // bpf_probe_read_kernel
         this.copy(arg(0), arg(2), Number(arg(1)));
         return 0n;
@@ -167,9 +200,52 @@ export class Machine {
   }
 
   #lookup(handle: bigint, key: bigint): bigint {
-    const { address, valueSize, entries } = this.#mapOf(handle);
+    const map = this.#mapOf(handle);
+    if (map.items !== undefined) return BigInt(map.items.get(this.#key(map, key)) ?? 0);
+    const { address, valueSize, entries } = map;
     const index = Number(this.read(key, 4));
     return index < entries ? BigInt(address + index * Math.ceil(valueSize / 8) * 8) : 0n;
+  }
+
+  #key({ keySize }: MachineMap, at: bigint): string {
+    const from = this.#check(at, keySize);
+    return this.memory.slice(from, from + keySize).join();
+  }
+
+  #update(map: MachineMap, key: bigint, value: bigint, flags: number): bigint {
+    if (map.items === undefined) {
+      const at = this.#lookup(BigInt(HANDLES + this.maps.indexOf(map)), key);
+      if (at === 0n) return E2BIG;
+      this.copy(at, value, map.valueSize);
+      return 0n;
+    }
+    const text = this.#key(map, key);
+    if (flags === 1 && map.items.has(text)) return EEXIST;
+    if (!map.items.has(text) && map.items.size >= map.entries) return E2BIG;
+    const at = this.#room(map.valueSize);
+    this.copy(BigInt(at), value, map.valueSize);
+    map.items.set(text, at);
+    return 0n;
+  }
+
+  #push({ queue, entries, valueSize }: MachineMap, value: bigint): bigint {
+    if (queue!.length >= entries) return E2BIG;
+    const from = this.#check(value, valueSize);
+    queue!.push(this.memory.slice(from, from + valueSize));
+    return 0n;
+  }
+
+  #take({ queue, name, valueSize }: MachineMap, to: bigint, remove: boolean): bigint {
+    const at = this.#stacks.has(name) ? -1 : 0;
+    const value = queue!.at(at);
+    if (value === undefined) {
+      // As the kernel does.
+      this.memory.fill(0, this.#check(to, valueSize), Number(to) + valueSize);
+      return ENOENT;
+    }
+    this.memory.set(value, this.#check(to, valueSize));
+    if (remove) queue!.splice(at, 1);
+    return 0n;
   }
 
   #check(address: bigint, size: number): number {

@@ -1,8 +1,8 @@
 /** Runs compiled programs in the interpreter: `raw_tp` programs whose arguments are the words of the context. */
 import type { FunctionCode } from "../../../src/compiler/codegen/codegen.ts";
 import type { CompileOutput } from "../../../src/compiler/definitions.ts";
-import type { FunctionSpec } from "../../../src/object/spec.ts";
-import { linkFunctions, machineTarget } from "../../support/bpf_link.ts";
+import type { FunctionSpec, ObjectSpec } from "../../../src/object/spec.ts";
+import { linkFunctions, type LinkTarget, machineTarget } from "../../support/bpf_link.ts";
 import { Machine } from "../../support/bpf_machine.ts";
 import { runBpf } from "../../support/bpf_vm.ts";
 
@@ -15,10 +15,14 @@ export function runInVm(output: CompileOutput, words: readonly bigint[]): { resu
     if (map.data !== undefined) machine.memory.set(map.data, machine.map(map.name).address);
   }
   words.forEach((word, i) => machine.view.setBigUint64(machine.ctx + i * 8, BigInt.asUintN(64, word), true));
-  const functions = [spec.programs[0]!, ...spec.subprograms];
-  const codes = new Map(functions.map((fn) => [fn.name, byName(fn, functions)]));
-  const r0 = runBpf(machine, linkFunctions(codes, machineTarget(machine)), [BigInt(machine.ctx)]);
+  const r0 = runBpf(machine, programCode(spec, machineTarget(machine)), [BigInt(machine.ctx)]);
   return { result: BigInt.asIntN(64, r0), machine };
+}
+
+/** The first program of an object with the functions it calls, linked. */
+export function programCode(spec: ObjectSpec, target: LinkTarget): Uint8Array {
+  const functions = [spec.programs[0]!, ...spec.subprograms];
+  return linkFunctions(new Map(functions.map((fn) => [fn.name, byName(fn, functions)])), target);
 }
 
 function byName(fn: FunctionSpec, functions: readonly FunctionSpec[]): FunctionCode {
