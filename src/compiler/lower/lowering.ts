@@ -43,6 +43,8 @@ export type Flow = ReadonlySet<Symbol>;
 /** What carries over from one run to the next. */
 export interface Rounds {
   readonly types: Map<Symbol, VarType>;
+  /** The same from this run alone: what a run before found may follow from types that were too narrow then. */
+  readonly own: Map<Symbol, VarType>;
   result: VarType | undefined;
   /** For each loop, the variables that may become `undefined` in it. */
   readonly undefinedIn: Map<Stmt, Set<Symbol>>;
@@ -255,7 +257,7 @@ export class Lowering {
 
   #cellFor(symbol: Symbol, type: VarType, node: Range): Cell {
     const known = this.rounds.types.get(symbol);
-    const joined = known === undefined ? type : joinVarTypes(known, type);
+    const joined = this.#joinVariable(symbol, known, type);
     if (typeof joined === "string") {
       this.fail("type-change", `\`${symbol.name}\` cannot hold both values: ${joined}`, node, [
         "use a second variable",
@@ -271,6 +273,16 @@ export class Lowering {
     const cell = new Cell(this, symbol.name, joined);
     this.bound.set(symbol, { cell });
     return cell;
+  }
+
+  /** What the variable holds and may hold now; a string says why it cannot. */
+  #joinVariable(symbol: Symbol, known: VarType | undefined, type: VarType): VarType | string {
+    const { own } = this.rounds;
+    const before = own.get(symbol);
+    const mine = before === undefined ? type : joinVarTypes(before, type);
+    if (typeof mine !== "string") own.set(symbol, mine);
+    const joined = known === undefined ? type : joinVarTypes(known, type);
+    return typeof joined === "string" ? mine : joined;
   }
 
   /** The value of a variable here. */

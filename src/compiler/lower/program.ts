@@ -138,6 +138,7 @@ export function lowerRounds(
   const bindings = bind(func, scopeNames(module), report);
   const rounds: Rounds = {
     types: new Map(),
+    own: new Map(),
     result: undefined,
     undefinedIn: new Map(),
     usesScratch: false,
@@ -165,6 +166,7 @@ export function lowerRounds(
       return { fn: wrong ? new IrFunction(options.name, options) : f.b.finish(), rounds };
     }
     module.rollback(mark);
+    rounds.own.clear();
   }
 }
 

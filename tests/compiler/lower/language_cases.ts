@@ -405,6 +405,20 @@ export const CASES: readonly Case[] = [
     102n,
   ),
   c(
+    "a counter that goes down is signed, and so is what is made from it",
+    (ctx) => {
+      let sum = 0, last;
+      for (let i = 2; i > -2; i--) {
+        if (ctx.arg0) last = i << ctx.arg1;
+        sum += i;
+      }
+      for (let i = 3; i >= 0; i--) sum += i;
+      return (last ?? 0) * 100 + sum;
+    },
+    [1n, 3n],
+    -792n,
+  ),
+  c(
     "return inside a loop",
     (ctx) => {
       for (let i = 0; i < 64; i++) if (i * i >= ctx.arg0) return i;
