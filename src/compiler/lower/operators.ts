@@ -215,9 +215,14 @@ function checkNegative(f: Lowering, op: string, a: IntVal, b: IntVal, node: Expr
   const value = never(a, b, op) ? a : never(b, a, mirrored) ? b : undefined;
   if (value === undefined) return;
   // Not given up here: what follows may show that the variable is signed, as in `for (let i = 3; i >= 0; i--)`.
-  f.report("unsigned-negative", `an unsigned ${intName(value.t)} is never below zero, so this is always the same`, node, [
-    "write i64(…) around it if it can be negative, a negative errno for example",
-  ]);
+  f.report(
+    "unsigned-negative",
+    `an unsigned ${intName(value.t)} is never below zero, so this is always the same`,
+    node,
+    [
+      "write i64(…) around it if it can be negative, a negative errno for example",
+    ],
+  );
 }
 
 /** `===`. Strings compare by content, a missing value equals only `undefined`. */
