@@ -48,7 +48,7 @@ function clangObject(name: string): ObjectSpec {
 
 /** Instruction slots of a program and of what it calls. */
 function instructions(spec: ObjectSpec, program: ProgramSpec): number {
-  return [...reachable(new FunctionIndex(spec), program, spec.btf)].reduce((sum, fn) => sum + fn.insns.length / 8, 0);
+  return [...reachable(new FunctionIndex(spec), program)].reduce((sum, fn) => sum + fn.insns.length / 8, 0);
 }
 
 /** The twin of a program: the one at the same section. */
