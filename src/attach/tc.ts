@@ -19,6 +19,7 @@ import {
   RTM_GETTFILTER,
   RTM_NEWQDISC,
   RTM_NEWTFILTER,
+  TCA_BPF_CLASSID,
   TCA_BPF_FD,
   TCA_BPF_FLAGS,
   TCA_BPF_NAME,
@@ -43,6 +44,7 @@ const ALL_PROTOCOLS = 0x0300;
 /** Makes a filter. Throws `SyscallError`, and leaves nothing behind then. */
 export function attachFilter(prog: AttachableProgram, device: Device, direction: Direction, options: TcOptions): Link {
   const { priority = 0, handle = 0 } = options;
+  const classId = options.classId === undefined ? undefined : parseClass(prog, options.classId);
   if (!Number.isInteger(priority) || priority < 0 || priority > 0xffff) {
     throw new RangeError(`Cannot attach program "${prog.name}": priority ${priority} is not between 1 and 65535`);
   }
@@ -53,13 +55,22 @@ export function attachFilter(prog: AttachableProgram, device: Device, direction:
   undo.closeUnless(() => {
     madeQdisc = addQdisc(prog, device, what);
     try {
-      filter = addFilter(prog, device, direction, priority, handle, what);
+      filter = addFilter(prog, device, { direction, priority, handle, classId }, what);
     } catch (error) {
       if (madeQdisc) removeQdiscIfUnused(device);
       throw error;
     }
   });
   return new Link({ what, kept: [undo.namespace], lasting: true, undo: () => undo.run() });
+}
+
+/** `1:10`: two hexadecimal numbers of 16 bits, major and minor. */
+function parseClass(prog: AttachableProgram, text: string): number {
+  const match = /^([0-9a-f]{1,4}):([0-9a-f]{0,4})$/i.exec(text);
+  if (match === null) {
+    throw new RangeError(`Cannot attach program "${prog.name}": class "${text}" is not of the form "1:10"`);
+  }
+  return ((parseInt(match[1]!, 16) << 16) | parseInt(match[2] || "0", 16)) >>> 0;
 }
 
 function parentOf(direction: Direction): number {
@@ -90,11 +101,10 @@ type Filter = Pick<StructValue<typeof tcmsg>, "tcm_handle" | "tcm_parent" | "tcm
 function addFilter(
   prog: AttachableProgram,
   device: Device,
-  direction: Direction,
-  priority: number,
-  handle: number,
+  wanted: { direction: Direction; priority: number; handle: number; classId: number | undefined },
   what: string,
 ): Filter {
+  const { direction, priority, handle, classId } = wanted;
   using netlink = new Netlink();
   const message = NetlinkMessage.of(tcmsg, {
     tcm_ifindex: device.index,
@@ -103,6 +113,7 @@ function addFilter(
     tcm_info: ((priority << 16) | ALL_PROTOCOLS) >>> 0,
   }).string(TCA_KIND, "bpf").nest(TCA_OPTIONS, (options) => {
     options.u32(TCA_BPF_FD, prog.fd).string(TCA_BPF_NAME, prog.name).u32(TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
+    if (classId !== undefined) options.u32(TCA_BPF_CLASSID, classId);
   });
   // With ECHO the kernel sends the filter back, with the handle and priority that it chose.
   const flags = NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO;

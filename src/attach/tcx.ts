@@ -12,14 +12,14 @@ import type { AttachableProgram, Attacher, NetkitOptions, TcOptions } from "./ty
 type Direction = NonNullable<TcOptions["direction"]>;
 
 export const tcx: Attacher<TcOptions> = {
-  options: ["device", "direction", "mechanism", "priority", "handle", "before", "after", "expectedRevision"],
+  options: ["device", "direction", "mechanism", "priority", "handle", "classId", "before", "after", "expectedRevision"],
   attach(prog, _target, options) {
     const direction = directionOf(prog, options);
-    const netlinkOnly = options.priority !== undefined || options.handle !== undefined;
+    const netlinkOnly = [options.priority, options.handle, options.classId].some((o) => o !== undefined);
     const mechanism = options.mechanism ?? "auto";
     if (mechanism === "tcx" && netlinkOnly) {
       throw new TypeError(
-        `Cannot attach program "${prog.name}": priority and handle are of netlink filters, not of tcx`,
+        `Cannot attach program "${prog.name}": priority, handle and classId are of netlink filters, not of tcx`,
       );
     }
     const anchor = anchorFields(options);

@@ -300,6 +300,8 @@ export interface TcOptions extends Anchor {
   priority?: number;
   /** Netlink: number of the filter in its priority. */
   handle?: number;
+  /** Netlink: the class that the filter puts packets in, `"1:10"` as tc(8) has it. */
+  classId?: string;
 }
 
 /** netkit/primary, netkit/peer (6.7). */

@@ -20,6 +20,7 @@ import {
   RTM_GETQDISC,
   RTM_GETTCLASS,
   RTM_GETTFILTER,
+  TCA_BPF_CLASSID,
   TCA_BPF_FLAGS,
   TCA_BPF_ID,
   TCA_BPF_NAME,
@@ -65,6 +66,8 @@ export interface NetProgram {
     readonly priority: number;
     readonly handle: number;
     readonly direct: boolean;
+    /** The class of packets, `1:10`; undefined if the filter has none. */
+    readonly classId: string | undefined;
   };
 }
 
@@ -186,8 +189,8 @@ function bpfFilter(payload: Uint8Array, device: NetDevice): NetProgram | undefin
   const id = bpf.get(TCA_BPF_ID);
   if (id === undefined) return undefined; // a priority without filters, or classic BPF
   const { tcm_parent, tcm_info, tcm_handle } = header(payload);
-  const place = CLSACT_PLACES[tcm_parent] ??
-    `${(tcm_parent >>> 16).toString(16)}:${(tcm_parent & 0xffff).toString(16)}`;
+  const place = CLSACT_PLACES[tcm_parent] ?? className(tcm_parent);
+  const classId = bpf.get(TCA_BPF_CLASSID);
   const name = bpf.get(TCA_BPF_NAME);
   const flags = bpf.get(TCA_BPF_FLAGS);
   return {
@@ -198,8 +201,13 @@ function bpfFilter(payload: Uint8Array, device: NetDevice): NetProgram | undefin
       priority: tcm_info >>> 16,
       handle: tcm_handle,
       direct: flags !== undefined && (u32(flags) & 1) === 1,
+      classId: classId === undefined ? undefined : className(u32(classId)),
     },
   };
+}
+
+function className(number: number): string {
+  return `${(number >>> 16).toString(16)}:${(number & 0xffff).toString(16)}`;
 }
 
 const QUERIED = [

@@ -71,7 +71,7 @@ const GUARDS = {
   lsm: {
     probe: () => readText("/sys/kernel/security/lsm").trim().split(",").includes("bpf") && trampolines(),
     reason: 'needs "bpf" among the active security modules, and BPF trampolines',
-    since: "6.1",
+    since: "5.7",
   },
   tracefs: {
     probe: () => /\btracefs$/m.test(readText("/proc/filesystems")),

@@ -13,6 +13,7 @@ import {
 } from "../../../src/abi/bpf.gen.ts";
 import { attachFromSection, attachProgram } from "../../../src/attach/registry.ts";
 import { NotFoundError, NotSupportedError, SyscallError } from "../../../src/errors.ts";
+import { listNetPrograms } from "../../../src/kernel/net_programs.ts";
 import { mapCreate, mapDelete, mapUpdate, progInfo, progQuery } from "../../../src/syscall/bpf.ts";
 import { Fd } from "../../../src/syscall/fd.ts";
 import { openFile } from "../../../src/syscall/files.ts";
@@ -183,6 +184,18 @@ kernelTest("a netlink filter has its priority and handle, and bpftool sees it go
     assertEquals(prog.during(send) >= 1, true);
     other.close();
     assertEquals(netShow().includes("by_netlink"), false);
+  });
+});
+
+kernelTest("a netlink filter puts packets in a class, as tc shows", { needs: ["tool:tc"] }, () => {
+  using prog = new CountingProgram("classifier", { result: TC_ACT_OK });
+  inNamespace(() => {
+    using _link = attachProgram(prog, { device: "lo", direction: "egress", classId: "1:1f" });
+    const { stdout } = spawnSync("tc", ["filter", "show", "dev", "lo", "egress"], { encoding: "utf8" });
+    assertEquals(/ flowid (\S+) /.exec(stdout)?.[1], "1:1f", stdout);
+    assertEquals(listNetPrograms().map((p) => p.filter?.classId), ["1:1f"]);
+    const wrong = () => void attachProgram(prog, { device: "lo", direction: "egress", classId: "1:10000" });
+    assertThrows(wrong, RangeError, "is not of the form");
   });
 });
 

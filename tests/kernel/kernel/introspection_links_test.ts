@@ -353,7 +353,13 @@ kernelTest("`listNetPrograms()` says what bpftool net says", { needs: ["tool:bpf
       pick("tc").map((one) => [one.device, one.programId, `clsact/${one.place}`, one.filter!.name]),
       theirs.tc.map((x) => [x.devname, x.id, x.kind, x.name]),
     );
-    assertEquals(pick("tc")[0]!.filter, { name: "count", priority: 7, handle: 3, direct: true });
+    assertEquals(pick("tc")[0]!.filter, {
+      name: "count",
+      priority: 7,
+      handle: 3,
+      direct: true,
+      classId: undefined,
+    });
     assertEquals(pick("flow_dissector").map((one) => one.programId), theirs.flow_dissector.map((x) => x.id));
     assertEquals([pick("xdp").length, pick("tc").length, pick("flow_dissector").length], [1, 2, 1]);
   });
