@@ -3,6 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import process from "node:process";
+import { objectIds } from "../../../src/syscall/bpf_object.ts";
 import { kernelTest } from "../../support/harness.ts";
 import { ROOT, Script } from "../../support/script.ts";
 
@@ -71,6 +72,38 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     },
   );
 }
+
+kernelTest("SIGKILL leaves what the kernel keeps by design, and nothing else", NEEDS, async () => {
+  using namespace = new Namespace();
+  using running = namespace.run(`
+    import { hash, u32, u64 } from "${ROOT}mod.ts";
+    const more = bpf({
+      maps: { counts: hash(u32, u64) },
+      programs: {
+        "tracepoint:syscalls:sys_enter_getpid"(_, { counts }) { counts.set(1, 1); },
+        "raw_tp:sys_enter"(_, { counts }) { counts.set(2, 1); },
+        "uprobe:libc.so.6:getpid"(_, { counts }) { counts.set(3, 1); },
+        "xdp"(_, { XDP_PASS }) { return XDP_PASS; },
+      },
+    });
+    more.attach({ device: "lo", mode: "generic" });
+    const programs = Object.values(more.programs).map(({ program }) => program);
+    console.log("programs", programs.map(({ id }) => id).join(" "), "map", more.maps.counts.info().id);
+    setInterval(() => {}, 1000);`);
+  const [, ids = "", map = ""] = await running.until(/programs ([\d ]+) map (\d+)/);
+  const programs = ids.trim().split(" ").map(Number);
+  const alive = () => [
+    programs.filter((id) => [...objectIds("prog")].includes(id)).length,
+    [...objectIds("map")].filter((id) => id === Number(map)).length,
+  ];
+  assertEquals([programs.length, ...alive()], [4, 4, 1]);
+  running.kill("SIGKILL");
+  await running.end();
+  // The kernel frees them after a grace period.
+  for (let i = 0; i < 500 && alive().some((count) => count > 0); i++) await new Promise((r) => setTimeout(r, 20));
+  // An XDP program of a link goes with it; the filter and the route stay until somebody removes them.
+  assertEquals([alive(), namespace.attached()], [[0, 0], [true, true]]);
+});
 
 kernelTest("a script that handles the signal goes on, with its attachments", NEEDS, async () => {
   for (
