@@ -34,7 +34,7 @@ const TESTS: readonly (readonly [section: RegExp, tests: RegExp])[] = [
   [/^cgroup\/skb/, /^a cgroup_skb\/egress program runs/],
   [/^sk_lookup/, /^an sk_lookup program runs/],
   [/^flow_dissector/, /^a flow_dissector attaches/],
-  [/^sk_skb\/(stream_|$)/, /^a sk_skb\/stream_verdict program sees/],
+  [/^sk_skb(\/stream_|$)/, /^a sk_skb\/stream_verdict program sees/],
   [/^sk_skb/, /^a sk_skb\/verdict program sees/],
   [/^sk_msg/, /^a sk_msg program sees/],
   [/^sk_reuseport/, /^a program of a reuseport group/],
@@ -45,7 +45,7 @@ const TESTS: readonly (readonly [section: RegExp, tests: RegExp])[] = [
   [/^lwt_xmit/, /^a lwt_xmit program/],
   [/^lwt_seg6local/, /^a lwt_seg6local program/],
   [/^lirc/, /^a lirc_mode2 program runs/],
-  [/^struct_ops/, /^struct_ops register while they are attached/],
+  [/^struct_ops/, /^(struct_ops register while they are attached|a sched_ext scheduler|a queueing discipline)/],
   [/^syscall/, /^testRun\(\) runs programs of syscall/],
 ];
 
