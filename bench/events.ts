@@ -4,12 +4,11 @@
  * with one reader. The C side, compiled with -O2, has a buffer of the same size filled by the same program; both are opened
  * once, and the sides take turns round by round, so that both meet the same state of the machine. The best round counts.
  */
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { BPF_PROG_TYPE_SCHED_CLS } from "../src/abi/bpf.gen.ts";
 import { Builder, r0, r1, r10, r2, r3, r4, r5, r6 } from "../src/asm/build.ts";
@@ -17,6 +16,7 @@ import { str, struct } from "../src/bytes/composites.ts";
 import type { Schema } from "../src/bytes/layout.ts";
 import { i32, u32, u64 } from "../src/bytes/scalars.ts";
 import type { Fd } from "../src/syscall/fd.ts";
+import { buildPeers, startPeer } from "./peers.ts";
 import { progInfo, progLoad, progTestRun } from "../src/syscall/bpf.ts";
 
 export const BUFFER_BYTES: number = 16 << 20;
@@ -84,13 +84,13 @@ const FIELDS: Way<(event: BenchEvent) => void> = {
     void (sum[0]! += e.pid + e.cpu + e.ret + e.flags + e.comm.length + e.path!.length + (e.ts < e.seq ? 1 : 0)),
 };
 
-/** How to read: our side, and the mode of the C side that does the same with the same fields. */
-const WAYS: Readonly<Record<string, { c: string; drain: (buffer: EventBuffer, size: number) => number }>> = {
-  "scan, nothing read": { c: "none", drain: (buffer) => buffer.scan(countOne) },
-  "scan, integers by offset": { c: "integers", drain: (buffer, size) => buffer.scan(INTEGERS_AT[size]!) },
-  "each, integers by name": { c: "integers", drain: (buffer, size) => buffer.each(INTEGERS[size]!) },
-  "each, all fields by name": { c: "all", drain: (buffer, size) => buffer.each(FIELDS[size]!) },
-  "consume, objects of all fields": { c: "all", drain: (buffer, size) => buffer.consume(FIELDS[size]!) },
+/** How to read: our side, and the mode of the other sides that does the same with the same fields. */
+const WAYS: Readonly<Record<string, { peer: string; drain: (buffer: EventBuffer, size: number) => number }>> = {
+  "scan, nothing read": { peer: "none", drain: (buffer) => buffer.scan(countOne) },
+  "scan, integers by offset": { peer: "integers", drain: (buffer, size) => buffer.scan(INTEGERS_AT[size]!) },
+  "each, integers by name": { peer: "integers", drain: (buffer, size) => buffer.each(INTEGERS[size]!) },
+  "each, all fields by name": { peer: "all", drain: (buffer, size) => buffer.each(FIELDS[size]!) },
+  "consume, objects of all fields": { peer: "all", drain: (buffer, size) => buffer.consume(FIELDS[size]!) },
 };
 
 function countOne(): void {
@@ -119,55 +119,79 @@ function below(view: DataView, a: number, b: number): number {
 
 /** Runs all ways for all sizes, or, as a child, the one that the arguments name. */
 export async function benchEvents(script: string, peer: string, make: MakeSubject): Promise<void> {
-  const [size, way, program] = process.argv.slice(2);
-  if (size !== undefined && way !== undefined && program !== undefined) return await runOne(+size, way, program, make);
-  const dir = mkdtempSync(join(tmpdir(), "waggle-bench-"));
+  const [size, way, dir] = process.argv.slice(2);
+  if (size !== undefined && way !== undefined && dir !== undefined) return await runOne(+size, way, dir, make);
+  const built = mkdtempSync(join(tmpdir(), "waggle-bench-"));
   try {
-    const source = fileURLToPath(new URL(`./peer/${peer}.c`, import.meta.url));
-    execFileSync("cc", ["-O2", source, "-o", join(dir, "peer"), "-lbpf"]);
+    buildPeers(peer, built);
     console.log(`runtime ${"Deno" in globalThis ? "deno" : "bun"}; ns of CPU per event, best of ${ROUNDS} rounds`);
     const flags = "Deno" in globalThis ? ["run", "-A", "--no-check"] : ["run"];
     for (const bytes of Object.keys(SCHEMAS)) {
       for (const name of Object.keys(WAYS)) {
-        const args = [...flags, fileURLToPath(script), bytes, name, join(dir, "peer")];
+        const args = [...flags, fileURLToPath(script), bytes, name, built];
         execFileSync(process.execPath, args, { stdio: "inherit" });
       }
     }
   } finally {
-    rmSync(dir, { recursive: true });
+    rmSync(built, { recursive: true });
   }
 }
 
-async function runOne(size: number, name: string, peer: string, make: MakeSubject): Promise<void> {
+async function runOne(size: number, name: string, dir: string, make: MakeSubject): Promise<void> {
   const way = WAYS[name]!;
-  const [ours, theirs] = [make(size, SCHEMAS[size]!), make(size, SCHEMAS[size]!)];
-  using program = loadProducer(ours.insns);
-  using theirProgram = loadProducer(theirs.insns);
-  using buffer = ours.open();
-  const ids = [theirs.mapId, progInfo(theirProgram.number).id];
-  const c = startPeer(peer, [...ids, theirs.fill, size, way.c]);
-  const best = { ours: Infinity, c: Infinity, fill: Infinity };
+  using program = new Filled(make(size, SCHEMAS[size]!));
+  using forC = new Filled(make(size, SCHEMAS[size]!));
+  using forGo = new Filled(make(size, SCHEMAS[size]!));
+  using buffer = program.subject.open();
+  const c = startPeer(dir, "c", forC.arguments(size, way.peer))!;
+  const go = startPeer(dir, "go", forGo.arguments(size, way.peer));
+  const best = { ours: Infinity, c: Infinity, go: Infinity, fill: Infinity };
   for (let round = 0; round < ROUNDS; round++) {
-    progTestRun(program.number, { data: new Uint8Array(64), repeat: ours.fill });
-    best.ours = Math.min(best.ours, measure(ours.fill, () => way.drain(buffer, size)));
-    const [drained, filled] = await c.round();
+    program.fill();
+    best.ours = Math.min(best.ours, measure(program.subject.fill, () => way.drain(buffer, size)));
+    const [drained = NaN, filled = NaN] = await c.round();
     best.c = Math.min(best.c, drained);
     best.fill = Math.min(best.fill, filled);
+    if (go !== undefined) best.go = Math.min(best.go, (await go.round())[0]!);
   }
   c.end();
-  report(size, name, way.c, best);
+  go?.end();
+  report(size, name, way.peer, best);
 }
 
-function report(size: number, name: string, c: string, best: { ours: number; c: number; fill: number }): void {
+type Best = Readonly<Record<"ours" | "c" | "go" | "fill", number>>;
+
+function report(size: number, name: string, peer: string, { ours, c, go, fill }: Best): void {
   console.log(
-    `${String(size).padStart(3)} B  ${name.padEnd(30)} ${best.ours.toFixed(1).padStart(6)}  C (${c}) ` +
-      `${best.c.toFixed(1).padStart(5)}  drain ${(best.c / best.ours).toFixed(2)}  with the program ` +
-      `(${best.fill.toFixed(0)} ns) ${((best.c + best.fill) / (best.ours + best.fill)).toFixed(2)}`,
+    `${String(size).padStart(3)} B  ${name.padEnd(30)} ${ours.toFixed(1).padStart(6)}  C (${peer}) ` +
+      `${c.toFixed(1).padStart(5)}  drain ${(c / ours).toFixed(2)}  with the program (${fill.toFixed(0)} ns) ` +
+      `${((c + fill) / (ours + fill)).toFixed(2)}${go === Infinity ? "" : `  Go ${(go / ours).toFixed(1)}`}`,
   );
 }
 
-function loadProducer(insns: Uint8Array): Fd {
-  return progLoad({ prog_type: BPF_PROG_TYPE_SCHED_CLS, insns, license: "GPL", prog_name: "bench" });
+/** A buffer and the program that fills it. */
+class Filled implements Disposable {
+  readonly subject: Subject;
+  readonly #program: Fd;
+
+  constructor(subject: Subject) {
+    this.subject = subject;
+    const { insns } = subject;
+    this.#program = progLoad({ prog_type: BPF_PROG_TYPE_SCHED_CLS, insns, license: "GPL", prog_name: "bench" });
+  }
+
+  fill(): void {
+    progTestRun(this.#program.number, { data: new Uint8Array(64), repeat: this.subject.fill });
+  }
+
+  /** What a peer has to know. */
+  arguments(size: number, way: string): (string | number)[] {
+    return [this.subject.mapId, progInfo(this.#program.number).id, this.subject.fill, size, way];
+  }
+
+  [Symbol.dispose](): void {
+    this.#program.close();
+  }
 }
 
 /** ns of CPU per event, all threads. */
@@ -177,27 +201,6 @@ function measure(events: number, drain: () => number): number {
   const { user, system } = process.cpuUsage(start);
   if (count !== events) throw new Error(`drained ${count} of ${events}`);
   return ((user + system) * 1000) / count;
-}
-
-/** The C side, which does one round each time it is asked: ns per event of draining and of filling. */
-function startPeer(peer: string, args: readonly (string | number)[]): Peer {
-  const child = spawn(peer, args.map(String), { stdio: ["pipe", "pipe", "inherit"] });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  return {
-    async round() {
-      child.stdin.write("\n");
-      const { value, done } = await lines.next();
-      if (done) throw new Error(`${peer} ${args.join(" ")} ended`);
-      const [drained = NaN, filled = NaN] = value.split(" ").map(Number);
-      return [drained, filled];
-    },
-    end: () => void child.stdin.end(),
-  };
-}
-
-interface Peer {
-  round(): Promise<[drained: number, filled: number]>;
-  end(): void;
 }
 
 /**

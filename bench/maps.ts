@@ -5,22 +5,22 @@
  *
  *     node_modules/.bin/deno run -A bench/maps.ts
  */
-import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
 import { SYSCALLS } from "../src/abi/arch.ts";
 import { BPF_MAP_LOOKUP_BATCH } from "../src/abi/bpf.gen.ts";
 import { EINVAL } from "../src/abi/errno.gen.ts";
 import { u32, u64 } from "../src/bytes/scalars.ts";
 import { possibleCpus } from "../src/kernel/cpus.ts";
 import { createMap } from "../src/maps/create.ts";
+import { openMap } from "../src/maps/open.ts";
+import { buildPeers, startPeer } from "./peers.ts";
 import { type Runtime, runtime, withRuntime } from "../src/syscall/runtime/mod.ts";
 
 const ENTRIES = 100_000;
-const ROUNDS = Number(process.argv[2] ?? 8);
+const ROUNDS = Number(process.argv[2] ?? 16);
 
 using map = createMap({ type: "hash", key: u32, value: u64, maxEntries: ENTRIES, name: "bench" });
 using perCpu = createMap({ type: "percpu_array", value: u64, maxEntries: ENTRIES / 10, name: "bench_percpu" });
@@ -31,82 +31,72 @@ using structs = createMap({
   maxEntries: ENTRIES,
   name: "bench_structs",
 });
+/** A handle of its own: a map remembers that the kernel has no batches. */
+using structsSingle = openMap({ fd: structs.fd }) as unknown as typeof structs;
 map.setAll(pairs());
 structs.setAll(
   Array.from(pairs(), ([key, value]) => [key, { packets: value, bytes: value, last: key, flags: 1 }] as const),
 );
 
-const [lookup, update, iterate, batch, updateBatch, sums, structsSingle, structsBatch] = runPeer() as [
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-];
 /** Keeps the loops' results in use. */
 const sink = { total: 0 };
-const rows: [name: string, ours: number, c: number][] = [
-  [
-    "lookup",
-    measure(ENTRIES, () => {
-      let total = 0;
-      for (let key = 0; key < ENTRIES; key++) if (map.get(key) !== undefined) total++;
-      sink.total += total;
-    }),
-    lookup,
-  ],
-  [
-    "update",
-    measure(ENTRIES, () => {
-      for (let key = 0; key < ENTRIES; key++) map.set(key, BigInt(key));
-    }),
-    update,
-  ],
-  [
-    "whole map, for..of (C: get_next_key)",
-    measure(ENTRIES, () => {
-      let total = 0;
-      for (const [key] of map) total += key;
-      sink.total += total;
-    }),
-    iterate,
-  ],
-  [
-    "whole map, forEach (C: batch)",
-    measure(ENTRIES, () => {
-      let total = 0;
-      map.forEach((_value, key) => void (total += key));
-      sink.total += total;
-    }),
-    batch,
-  ],
-  ["setAll (C: batch)", measure(ENTRIES, () => void map.setAll(pairs())), updateBatch],
-  [
-    "per-CPU sum",
-    measure(ENTRIES / 10, () => {
-      let total = 0;
-      for (let key = 0; key < ENTRIES / 10; key++) if (perCpu.sum(key) === 0n) total++;
-      sink.total += total;
-    }),
-    sums,
-  ],
-  ["structs decoded, for..of (C: no batch)", measure(ENTRIES, () => addAll(structs)), structsSingle],
-  ["structs decoded, for..of (C: batch)", measure(ENTRIES, () => addAll(structs)), structsBatch],
-  [
-    "structs decoded, no batch (C: no batch)",
-    withoutBatch(() => measure(ENTRIES, () => addAll(structs))),
-    structsSingle,
-  ],
+/** A name, the number of C's test (peer/maps.c), elements, and what is done here. */
+const rows: readonly [name: string, c: number, elements: number, run: () => void][] = [
+  ["lookup", 0, ENTRIES, lookAll],
+  ["update", 1, ENTRIES, updateAll],
+  ["whole map, for..of (C: get_next_key)", 2, ENTRIES, () => {
+    let total = 0;
+    for (const [key] of map) total += key;
+    sink.total += total;
+  }],
+  ["whole map, forEach (C: batch)", 3, ENTRIES, () => {
+    let total = 0;
+    map.forEach((_value, key) => void (total += key));
+    sink.total += total;
+  }],
+  ["setAll (C: batch)", 4, ENTRIES, () => void map.setAll(pairs())],
+  ["per-CPU sum", 5, ENTRIES / 10, () => {
+    let total = 0;
+    for (let key = 0; key < ENTRIES / 10; key++) if (perCpu.sum(key) === 0n) total++;
+    sink.total += total;
+  }],
+  ["structs decoded, for..of (C: no batch)", 6, ENTRIES, () => addAll(structs)],
+  ["structs decoded, for..of (C: batch)", 7, ENTRIES, () => addAll(structs)],
+  ["structs decoded, no batch (C: no batch)", 6, ENTRIES, () => withoutBatch(() => addAll(structsSingle))],
 ];
+
+console.log(
+  `runtime ${"Deno" in globalThis ? "deno" : "bun"}, ns of CPU per element, best of ${ROUNDS} rounds in turns`,
+);
+const built = mkdtempSync(join(tmpdir(), "waggle-bench-"));
+try {
+  buildPeers("maps", built);
+  const c = startPeer(built, "c", [map.id, perCpu.id, structs.id, ENTRIES, possibleCpus()])!;
+  for (const [name, test, elements, run] of rows) {
+    const best = { ours: Infinity, c: Infinity };
+    for (let round = 0; round < ROUNDS; round++) {
+      best.ours = Math.min(best.ours, measure(elements, run));
+      best.c = Math.min(best.c, (await c.round(test))[0]!);
+    }
+    console.log(
+      `${name.padEnd(40)} ${best.ours.toFixed(1).padStart(7)}  C ${best.c.toFixed(1).padStart(7)}  ` +
+        `ratio ${(best.c / best.ours).toFixed(2)}`,
+    );
+  }
+  c.end();
+} finally {
+  rmSync(built, { recursive: true });
+}
 if (sink.total === 0) throw new Error("nothing was read");
-console.log(`runtime ${"Deno" in globalThis ? "deno" : "bun"}, ns per element`);
-for (const [name, ours, c] of rows) {
-  console.log(
-    `${name.padEnd(40)} ${ours.toFixed(1).padStart(7)}  C ${c.toFixed(1).padStart(7)}  ratio ${(c / ours).toFixed(2)}`,
-  );
+
+function lookAll(): void {
+  let total = 0;
+  for (let key = 0; key < ENTRIES; key++) if (map.get(key) !== undefined) total++;
+  sink.total += total;
+}
+
+function updateAll(): void {
+  for (let key = 0; key < ENTRIES; key++) map.set(key, BigInt(key));
 }
 
 function addAll(map: Iterable<[number, { packets: bigint; last: number; flags: number }]>): void {
@@ -116,7 +106,7 @@ function addAll(map: Iterable<[number, { packets: bigint; last: number; flags: n
 }
 
 /** As on a kernel without batch commands: the command is refused before it reaches the kernel. */
-function withoutBatch(run: () => number): number {
+function withoutBatch(run: () => void): void {
   const real = runtime();
   const nr = SYSCALLS[real.arch].bpf;
   const batches = [BPF_MAP_LOOKUP_BATCH];
@@ -126,33 +116,17 @@ function withoutBatch(run: () => number): number {
         number === nr && batches.includes(command) ? -EINVAL : real.syscall(number, command, ...rest),
     },
   });
-  return withRuntime(old, run);
+  withRuntime(old, run);
 }
 
 function* pairs(): Generator<[number, bigint]> {
   for (let key = 0; key < ENTRIES; key++) yield [key, BigInt(key)];
 }
 
-/** The best of the rounds: ns of CPU per element, all threads. */
+/** ns of CPU per element, all threads. */
 function measure(count: number, run: () => void): number {
-  let best = Infinity;
-  for (let round = 0; round < ROUNDS; round++) {
-    const start = process.cpuUsage();
-    run();
-    const { user, system } = process.cpuUsage(start);
-    best = Math.min(best, ((user + system) * 1000) / count);
-  }
-  return best;
-}
-
-function runPeer(): number[] {
-  const dir = mkdtempSync(join(tmpdir(), "waggle-bench-"));
-  try {
-    const source = fileURLToPath(new URL("./peer/maps.c", import.meta.url));
-    execFileSync("cc", ["-O2", source, "-o", join(dir, "peer"), "-lbpf"]);
-    const args = [map.id, perCpu.id, structs.id, ENTRIES, possibleCpus(), ROUNDS].map(String);
-    return execFileSync(join(dir, "peer"), args, { encoding: "utf8" }).trim().split("\n").map(Number);
-  } finally {
-    rmSync(dir, { recursive: true });
-  }
+  const start = process.cpuUsage();
+  run();
+  const { user, system } = process.cpuUsage(start);
+  return ((user + system) * 1000) / count;
 }

@@ -1,5 +1,5 @@
 /**
- * Ring buffer drain against libbpf in C: see events.ts for what is compared. Run it with Deno and with Bun, as root:
+ * Ring buffer drain against libbpf in C and cilium/ebpf in Go: see events.ts for what is compared. Run it with Deno and with Bun, as root:
  *
  *     node_modules/.bin/deno run -A bench/ringbuf.ts
  */

@@ -121,30 +121,28 @@ static void structs_batch(void)
 	} while (!err);
 }
 
-/* Arguments: id of the hash map, of the per-CPU map, of that of structs, entries, CPUs, rounds. Prints ns per element, one a line. */
+/*
+ * Arguments: id of the hash map, of the per-CPU map, of that of structs, entries, CPUs. For each line of standard input, the
+ * number of a test, runs it once and prints ns of CPU per element.
+ */
 int main(int argc, char **argv)
 {
 	static void (*const tests[])(void) = { lookup, update, iterate, batch, update_batch, percpu_sums,
 					       structs_single, structs_batch };
+	char line[16];
 
 	map = bpf_map_get_fd_by_id(atoi(argv[1]));
 	percpu = bpf_map_get_fd_by_id(atoi(argv[2]));
 	structs = bpf_map_get_fd_by_id(atoi(argv[3]));
 	entries = atoi(argv[4]);
 	cpus = atoi(argv[5]);
-	for (unsigned t = 0; t < sizeof(tests) / sizeof(*tests); t++) {
-		double best = 1e18;
-		int n = tests[t] == percpu_sums ? entries / 10 : entries;
+	while (fgets(line, sizeof(line), stdin)) {
+		void (*test)(void) = tests[atoi(line)];
+		double start = now();
 
-		for (int round = 0; round < atoi(argv[6]); round++) {
-			double start = now(), time;
-
-			tests[t]();
-			time = (now() - start) / n;
-			if (time < best)
-				best = time;
-		}
-		printf("%.2f\n", best);
+		test();
+		printf("%.2f\n", (now() - start) / (test == percpu_sums ? entries / 10 : entries));
+		fflush(stdout);
 	}
 	return sum == 1;
 }

@@ -64,13 +64,16 @@ function toInteger64(value: unknown, signed: boolean, path: string | undefined):
 }
 
 function bigLayout(signed: boolean): Layout<bigint, number> {
+  const [min, max] = signed ? [-(2n ** 63n), 2n ** 63n - 1n] : [0n, 2n ** 64n - 1n];
   return {
     desc: { kind: "int", bits: 64, signed, name: signed ? "i64" : "u64" },
     size: 8,
     align: 8,
     read: signed ? (view, offset) => view.getBigInt64(offset, true) : (view, offset) => view.getBigUint64(offset, true),
     write(view, offset, value, path) {
-      view.setBigInt64(offset, toInteger64(value, signed, path), true);
+      // Compared, not truncated to see whether it changes: each new BigInt is an allocation.
+      const fits = typeof value === "bigint" && value >= min && value <= max;
+      view.setBigInt64(offset, fits ? value : toInteger64(value, signed, path), true);
     },
   };
 }

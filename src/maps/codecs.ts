@@ -86,9 +86,14 @@ export function sumValues<T>(values: readonly T[]): T | undefined {
   return values.reduce((a, b) => add(a, b) as T);
 }
 
+/** Sums of unsigned integers wrap as in the kernel; those of signed ones may be negative. */
+function wrap64(sum: bigint): bigint {
+  return sum < 0n ? BigInt.asIntN(64, sum) : BigInt.asUintN(64, sum);
+}
+
 function add(a: unknown, b: unknown): unknown {
   if (typeof a === "number" && typeof b === "number") return a + b;
-  if (typeof a === "bigint" && typeof b === "bigint") return BigInt.asUintN(64, a + b);
+  if (typeof a === "bigint" && typeof b === "bigint") return wrap64(a + b);
   if (Array.isArray(a) && Array.isArray(b)) return a.map((item, i) => add(item, b[i]));
   if (a instanceof Uint8Array || typeof a !== "object" || a === null || typeof b !== "object" || b === null) return a;
   const [left, right] = [a as Record<string, unknown>, b as Record<string, unknown>];

@@ -70,25 +70,23 @@ export class BpfMap<K = unknown, V = unknown> extends MapBase implements Iterabl
 
   /** The value, or undefined if the key is not there. `lock`: hold the value's spin lock while it is copied. */
   get(key: K, options?: { lock?: boolean }): V | undefined {
-    const access = this.#access ?? this.#open("get", "read");
-    this.keyCodec.write(access.view, access.keyAt, key, "key");
-    const result = options?.lock
-      ? access.callWithFlags(BPF_MAP_LOOKUP_ELEM, BPF_F_LOCK)
-      : access.call(BPF_MAP_LOOKUP_ELEM);
-    if (result < 0) {
-      if (result === -ENOENT) return undefined;
-      throw this.#getError(result);
-    }
-    return this.valueCodec.read(access.view, access.valueAt);
+    const access = this.lookup(key, options?.lock);
+    return access === undefined ? undefined : this.valueCodec.read(access.view, access.valueAt);
   }
 
   /** Whether the key is there. */
   has(key: K): boolean {
+    return this.lookup(key) !== undefined;
+  }
+
+  /** Brings the value into the prepared memory; undefined if the key is not there. */
+  protected lookup(key: K, lock?: boolean): ElementAccess | undefined {
     const access = this.#access ?? this.#open("get", "read");
     this.keyCodec.write(access.view, access.keyAt, key, "key");
-    const result = access.call(BPF_MAP_LOOKUP_ELEM);
-    if (result < 0 && result !== -ENOENT) throw this.#getError(result);
-    return result >= 0;
+    const result = lock ? access.callWithFlags(BPF_MAP_LOOKUP_ELEM, BPF_F_LOCK) : access.call(BPF_MAP_LOOKUP_ELEM);
+    if (result >= 0) return access;
+    if (result === -ENOENT) return undefined;
+    throw this.#getError(result);
   }
 
   /** Writes a value, whether the key was there or not. */

@@ -4,11 +4,17 @@
  */
 import { BPF_MAP_UPDATE_ELEM } from "../abi/bpf.gen.ts";
 import type { Codec } from "../bytes/codec.ts";
+import type { LayoutDesc } from "../bytes/layout.ts";
 import { possibleCpus } from "../kernel/cpus.ts";
 import type { Fd } from "../syscall/fd.ts";
 import type { MapParams } from "./base.ts";
 import { perCpuCodec, sumValues, writeEverywhere } from "./codecs.ts";
 import { BpfMap } from "./map.ts";
+
+function isInt64(codec: Codec<unknown>): boolean {
+  const desc = "desc" in codec ? codec.desc as LayoutDesc : undefined;
+  return desc?.kind === "int" && desc.bits === 64;
+}
 
 /** A map with one value per CPU. */
 export class PerCpuMap<K = unknown, V = unknown> extends BpfMap<K, V[]> {
@@ -43,8 +49,22 @@ export class PerCpuMap<K = unknown, V = unknown> extends BpfMap<K, V[]> {
 
   /** The values of all CPUs added up: numbers, bigints, and structs of them field by field. */
   sum(key: K): V | undefined {
-    const values = this.get(key);
-    return values === undefined ? undefined : sumValues(values);
+    const access = this.lookup(key);
+    return access === undefined ? undefined : this.#sumAt(access.view, access.valueAt);
+  }
+
+  /** The sum of the values at `at`. Those of 64-bit integers are added by halves: one BigInt instead of one for each CPU. */
+  #sumAt(view: DataView, at: number): V | undefined {
+    if (!isInt64(this.#one)) return sumValues(this.valueCodec.read(view, at));
+    let low = 0;
+    let high = 0;
+    for (let cpu = 0; cpu < this.cpus; cpu++) {
+      low += view.getUint32(at + 8 * cpu, true);
+      high += view.getUint32(at + 8 * cpu + 4, true);
+    }
+    view.setUint32(at, low, true);
+    view.setUint32(at + 4, high + Math.floor(low / 2 ** 32), true);
+    return this.#one.read(view, at);
   }
 
   /** The values of all CPUs put together by `fn`. */

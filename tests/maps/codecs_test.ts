@@ -144,6 +144,7 @@ test("`perCpuCodec()` keeps 8 bytes between the slots", () => {
 test("`sumValues()` adds what can be added", () => {
   assertEquals(sumValues([1, 2, 3]), 6);
   assertEquals(sumValues([2n ** 64n - 1n, 2n]), 1n);
+  assertEquals(sumValues([{ a: -5n }, { a: 3n }]), { a: -2n }); // signed
   assertEquals(sumValues([{ a: 1, l: [1, 2], s: "x" }, { a: 2, l: [3, 4], s: "y" }]), { a: 3, l: [4, 6], s: "x" });
   assertEquals(sumValues([]), undefined);
 });

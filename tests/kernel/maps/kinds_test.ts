@@ -7,7 +7,7 @@ import { Builder, r0, r1, r10, r2, r3, r4, r5, r6 } from "../../../src/asm/build
 import * as abi from "../../../src/abi/bpf.gen.ts";
 import { BtfBuilder } from "../../../src/btf/write.ts";
 import { array, str, struct } from "../../../src/bytes/composites.ts";
-import { enumeration, i32, u16, u32, u64, u8 } from "../../../src/bytes/scalars.ts";
+import { enumeration, i32, i64, u16, u32, u64, u8 } from "../../../src/bytes/scalars.ts";
 import { NotFoundError, SyscallError } from "../../../src/errors.ts";
 import { possibleCpus } from "../../../src/kernel/cpus.ts";
 import { createMap } from "../../../src/maps/create.ts";
@@ -138,6 +138,14 @@ kernelTest(
     array.setEvery(1, { hits: 2, bytes: 3n });
     assertEquals(array.sum(1), { hits: 2 * cpus, bytes: 3n * BigInt(cpus) });
     assertEquals([...array.sums()][0], [0, { hits: 0, bytes: 0n }]);
+    // 64-bit integers are added by halves: a carry, a sum that wraps, and one below zero.
+    const each = 2n ** 63n + 2n ** 32n - 1n;
+    using unsigned = createMap({ type: "percpu_array", value: u64, maxEntries: 1 });
+    unsigned.setEvery(0, each);
+    assertEquals(unsigned.sum(0), BigInt.asUintN(64, each * BigInt(cpus)));
+    using signed = createMap({ type: "percpu_array", value: i64, maxEntries: 1 });
+    signed.setEvery(0, -3n);
+    assertEquals([signed.sum(0), [...signed.sums()][0]], [-3n * BigInt(cpus), [0, -3n * BigInt(cpus)]]);
   },
 );
 
