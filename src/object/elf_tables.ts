@@ -100,14 +100,17 @@ export class ElfSymbols {
   }
 
   get(index: number): ElfSymbol {
+    const at = this.#at(index);
+    const view = this.#view;
+    const info = view.getUint8(at + 4);
     return {
       index,
       name: this.name(index),
-      value: this.value(index),
-      size: this.size(index),
-      bind: this.bind(index),
-      type: this.type(index),
-      visibility: this.visibility(index),
+      value: number64(view, at + 8, this.#littleEndian),
+      size: number64(view, at + 16, this.#littleEndian),
+      bind: info >> 4,
+      type: info & 15,
+      visibility: view.getUint8(at + 5) & 3,
       section: this.section(index),
     };
   }

@@ -77,6 +77,8 @@ interface Row {
 }
 
 const HEADER_SIZE = 64;
+const RELOCATION_SIZE = 16;
+const SYMBOL_SIZE = 24;
 
 /** The bytes of a relocatable file. */
 export function writeElf(draft: ElfDraft): Uint8Array<ArrayBuffer> {
@@ -138,15 +140,21 @@ function writeRelocations(
   out.align(8);
   const offset = out.length;
   const sorted = [...section.relocations ?? []].sort((a, b) => a.offset - b.offset);
+  const little = out.littleEndian;
+  const table = new DataView(new ArrayBuffer(sorted.length * RELOCATION_SIZE));
+  let row = 0;
   for (const r of sorted) {
     const symbol = at.order.newIndex[r.symbol];
     if (symbol === undefined) {
       throw new RangeError(`Cannot write a relocation of "${section.name}": no symbol ${r.symbol}`);
     }
+    set64(table, row, r.offset, little);
     // r_info is one number of 64 bits: symbol << 32 | type.
-    const first = out.littleEndian ? r.type : symbol;
-    out.u64(r.offset).u32(first).u32(r.type + symbol - first);
+    table.setUint32(little ? row + 8 : row + 12, r.type, little);
+    table.setUint32(little ? row + 12 : row + 8, symbol, little);
+    row += RELOCATION_SIZE;
   }
+  out.raw(new Uint8Array(table.buffer));
   return {
     name: strings.add(`.rel${section.name}`),
     type: SHT_REL,
@@ -156,8 +164,13 @@ function writeRelocations(
     link: at.symtabIndex,
     info: at.target,
     align: 8,
-    entrySize: 16,
+    entrySize: RELOCATION_SIZE,
   };
+}
+
+function set64(view: DataView, at: number, value: number, little: boolean): void {
+  view.setUint32(little ? at : at + 4, value >>> 0, little);
+  view.setUint32(little ? at + 4 : at, Math.floor(value / 0x1_0000_0000), little);
 }
 
 function writeSymbols(
@@ -170,12 +183,20 @@ function writeSymbols(
   symbols.forEach((s, i) => sorted[order.newIndex[i]! - 1] = s);
   out.align(8);
   const offset = out.length;
-  out.zeros(24);
+  const little = out.littleEndian;
+  // Symbol 0 is empty.
+  const table = new DataView(new ArrayBuffer((sorted.length + 1) * SYMBOL_SIZE));
+  let row = SYMBOL_SIZE;
   for (const s of sorted) {
-    out.u32(s.type === STT_SECTION ? 0 : strings.add(s.name));
-    out.u8((s.bind << 4) | s.type).u8(s.visibility ?? 0).u16(s.section);
-    out.u64(s.value).u64(s.size);
+    table.setUint32(row, s.type === STT_SECTION ? 0 : strings.add(s.name), little);
+    table.setUint8(row + 4, (s.bind << 4) | s.type);
+    table.setUint8(row + 5, s.visibility ?? 0);
+    table.setUint16(row + 6, s.section, little);
+    set64(table, row + 8, s.value, little);
+    set64(table, row + 16, s.size, little);
+    row += SYMBOL_SIZE;
   }
+  out.raw(new Uint8Array(table.buffer));
   return {
     name: strings.add(".symtab"),
     type: SHT_SYMTAB,
@@ -185,7 +206,7 @@ function writeSymbols(
     link: -1, // the string table, which comes last
     info: order.locals,
     align: 8,
-    entrySize: 24,
+    entrySize: SYMBOL_SIZE,
   };
 }
 
@@ -216,22 +237,26 @@ function writeHeaders(out: Writer, draft: ElfDraft, rows: readonly Row[]): void 
   for (let i = 0; i < HEADER_SIZE; i += 4) out.patchU32(i, view.getUint32(i, draft.endian === "little"));
 }
 
+const NOT_ASCII = /[^\0-\x7f]/;
+
 /** Names, each stored once. */
 class StringTable {
   readonly #offsets = new Map<string, number>([["", 0]]);
-  readonly #out = new Writer().u8(0);
-  readonly #encoder = new TextEncoder();
+  readonly #names: string[] = [""];
+  #length = 1;
 
   add(name: string): number {
     const known = this.#offsets.get(name);
     if (known !== undefined) return known;
-    const offset = this.#out.length;
-    this.#out.raw(this.#encoder.encode(name)).u8(0);
+    const offset = this.#length;
+    this.#names.push(name);
+    this.#length += (NOT_ASCII.test(name) ? new TextEncoder().encode(name).length : name.length) + 1;
     this.#offsets.set(name, offset);
     return offset;
   }
 
+  /** All at once: encoding costs more than the bytes of a name. */
   bytes(): Uint8Array {
-    return this.#out.toBytes();
+    return new TextEncoder().encode(`${this.#names.join("\0")}\0`);
   }
 }

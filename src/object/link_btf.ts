@@ -37,10 +37,10 @@ export class LinkBtf {
   declaringSection(object: InputObject, name: string, linked: Linked): LinkedSection | undefined {
     const { btf } = object;
     if (btf === undefined) return undefined;
-    for (const section of [...object.ephemeral, ...object.sections]) {
-      if (section?.vars.some((v) => btf.nameOf(v.type) === name) === true) return linked.section(section.name);
-    }
-    return undefined;
+    const declares = (section: InputSection | undefined): boolean =>
+      section !== undefined && section.vars.some((v) => btf.nameOf(v.type) === name);
+    const section = object.ephemeral.find(declares) ?? object.sections.find(declares);
+    return section === undefined ? undefined : linked.section(section.name);
   }
 
   /** Throws `LinkError` unless what an object says about a global, which it defines or not, fits what is known. */
@@ -82,9 +82,10 @@ export class LinkBtf {
     else this.#known.fill(0, 0, length);
     const names = this.types.append(btf, { known: this.#known });
     for (const id of object.symbolic) this.#place(btf, id, id + shift, linked);
-    for (const section of [...object.sections, ...object.ephemeral]) {
+    for (const section of object.sections) {
       if (section !== undefined) this.#addVars(object, btf, section, shift, linked);
     }
+    for (const section of object.ephemeral) this.#addVars(object, btf, section, shift, linked);
     if (ext === undefined) return;
     this.extPresent = true;
     this.ext.add(object, shift, names);

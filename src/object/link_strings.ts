@@ -12,10 +12,15 @@ const SHF_STRINGS = 32;
 
 /** Merges in all sections that qualify. The object must be assembled. */
 export function mergeStrings(linked: Linked): void {
-  for (const section of linked.sections) {
-    if ((section.flags & SHF_MERGE) === 0 || section.bytes.length === 0 || section.relocations.length > 0) continue;
+  const fit = (section: LinkedSection): boolean =>
+    (section.flags & SHF_MERGE) !== 0 && section.bytes.length > 0 && section.relocations.length === 0 &&
+    !section.hasBtf;
+  const open = new Set(linked.sections.filter(fit));
+  if (open.size === 0) return;
+  for (const section of notUnderstood(linked)) open.delete(section);
+  for (const section of open) {
     const entries = split(section);
-    if (entries !== undefined && isUnderstood(linked, section)) merge(linked, section, entries);
+    if (entries !== undefined) merge(linked, section, entries);
   }
 }
 
@@ -34,13 +39,15 @@ function split(section: LinkedSection): number[] | undefined {
   return starts;
 }
 
-function isUnderstood(linked: Linked, section: LinkedSection): boolean {
-  if (section.hasBtf || linked.symbols.some((s) => s.section === section && s.type !== STT_SECTION && s.size > 0)) {
-    return false;
+/** Sections with variables of a size, and those that something else than code refers to. */
+function* notUnderstood(linked: Linked): Iterable<LinkedSection> {
+  for (const { section, type, size } of linked.symbols) {
+    if (section !== undefined && type !== STT_SECTION && size > 0) yield section;
   }
-  return linked.sections.every((from) =>
-    from.relocations.every((r) => r.symbol.section !== section || (from.flags & SHF_EXECINSTR) !== 0)
-  );
+  for (const from of linked.sections) {
+    if ((from.flags & SHF_EXECINSTR) !== 0) continue;
+    for (const { symbol } of from.relocations) if (symbol.section !== undefined) yield symbol.section;
+  }
 }
 
 function merge(linked: Linked, section: LinkedSection, starts: readonly number[]): void {
