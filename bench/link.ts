@@ -6,7 +6,7 @@
  * Linking: the whole process on both sides, `waggle link` here, start-up of the runtime included; 24 objects that use
  * kernel types, and all objects of FOLDER that fit into one (by default the kernel's selftests, if
  * tests/conformance/corpus has built them). Deduplication: the kernel's BTF twice, in a fresh process on both sides,
- * start-up excluded. Milliseconds, the fastest of several runs, since the machine may be busy; a ratio below 1 means
+ * the whole process and the work alone. Milliseconds, the fastest of several runs, since the machine may be busy; a ratio below 1 means
  * waggle is faster. The runtime's own start is printed beside it: nothing can be faster than that.
  */
 import { execFileSync } from "node:child_process";
@@ -83,7 +83,7 @@ function print(name: string, ours: readonly number[], theirs: readonly number[],
   const [a, b] = [Math.min(...ours), Math.min(...theirs)];
   const floor = start === undefined ? "" : `  (start of the runtime ${start.toFixed(0)})`;
   console.log(
-    `${name.padEnd(34)} waggle ${a.toFixed(0).padStart(5)}  ${peer} ${b.toFixed(0).padStart(5)}  ratio ${
+    `${name.padEnd(36)} waggle ${a.toFixed(0).padStart(5)}  ${peer} ${b.toFixed(0).padStart(5)}  ratio ${
       (a / b).toFixed(2)
     }${floor}`,
   );
@@ -118,13 +118,21 @@ function benchDedup(folder: string): void {
   writeFileSync(twice, builder.toBytes());
   const peer = join(folder, "peer");
   execFileSync("cc", ["-O2", "-o", peer, fileURLToPath(new URL("dedup_peer.c", import.meta.url)), "-lbpf"]);
-  const rows = Array.from({ length: RUNS }, () => [
-    child(script, "--dedup", twice),
-    execFileSync(peer, [twice]).toString(),
-  ]);
-  const numbers = rows.map((row) => row.map((line) => line.trim().split(" ").map(Number) as [number, number]));
-  print("dedup the kernel's BTF twice", numbers.map((n) => n[0]![0]), numbers.map((n) => n[1]![0]), "libbpf ");
-  console.log(`types left: ${numbers[0]![0]![1]} and ${numbers[0]![1]![1]}`);
+  const whole: [number[], number[]] = [[], []];
+  const alone: [number[], number[]] = [[], []];
+  const types = new Set<string>();
+  for (let i = 0; i < RUNS; i++) {
+    [() => child(script, "--dedup", twice), () => execFileSync(peer, [twice]).toString()].forEach((run, side) => {
+      let line = "";
+      whole[side]!.push(timed(() => line = run()));
+      const [time, left] = line.trim().split(" ") as [string, string];
+      alone[side]!.push(Number(time));
+      types.add(left);
+    });
+  }
+  print("dedup the kernel's BTF twice, whole", ...whole, "libbpf ");
+  print("dedup the kernel's BTF twice, alone", ...alone, "libbpf ");
+  console.log(`types left: ${[...types].join(" and ")}`);
 }
 
 if (mode === "--dedup") {

@@ -227,24 +227,28 @@ function memberHash(graph: DedupGraph, typeId: number): number {
   return hash;
 }
 
+const SEVERAL = 0xffffffff;
+
 /** A forward declaration whose name has exactly one definition is that definition. */
 function resolveForwards(graph: DedupGraph): void {
   const { words, starts, kinds, parents, typeCount, firstId } = graph;
   const open: number[] = [];
   for (let id = firstId; id < typeCount; id++) if (kinds[id] === BTF_KIND.FWD && parents[id] === id) open.push(id);
   if (open.length === 0) return;
-  /** Name → id of the definition; 0 if there are several. */
-  const definitions = new Map<number, number>();
+  /** By name: id of the definition; `SEVERAL` if it has more than one. */
+  const definitions = new Uint32Array(graph.names.count);
   for (let id = 1; id < typeCount; id++) {
     const kind = kinds[id]!;
     if ((kind !== BTF_KIND.STRUCT && kind !== BTF_KIND.UNION) || parents[id] !== id) continue;
     const name = words[starts[id]!]!;
-    if (name !== 0) definitions.set(name, definitions.has(name) ? 0 : id);
+    if (name !== 0) definitions[name] = definitions[name] === 0 ? id : SEVERAL;
   }
   for (const id of open) {
-    const definition = definitions.get(words[starts[id]!]!) ?? 0;
+    const definition = definitions[words[starts[id]!]!]!;
     const isUnion = words[starts[id]! + 1]! >>> 31 === 1;
-    if (definition === 0 || kinds[definition] !== (isUnion ? BTF_KIND.UNION : BTF_KIND.STRUCT)) continue;
+    if (
+      definition === 0 || definition === SEVERAL || kinds[definition] !== (isUnion ? BTF_KIND.UNION : BTF_KIND.STRUCT)
+    ) continue;
     graph.join(id, definition);
   }
 }

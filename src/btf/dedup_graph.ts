@@ -20,7 +20,7 @@ export class DedupGraph {
   firstId = 1;
   /** Ids below it are in use; 0 is void. */
   typeCount = 1;
-  /** Words of all types; ids are those of the whole, names are offsets in `names`. */
+  /** Words of all types; ids are those of the whole, names are numbers of `names`. */
   words: Uint32Array;
   /** Start of each type in `words`, by id; one more marks the end. Id 0 is empty. */
   starts: Uint32Array;

@@ -43,7 +43,7 @@ export function writeTypes(graph: DedupGraph, ids: Uint32Array, strings: UsedStr
 export class UsedStrings {
   readonly #pool: NamePool;
   readonly #start: number;
-  /** Offset in the pool → new offset, 0 if not used yet. */
+  /** By number: offset, 0 if not used yet. */
   readonly #offsets: Uint32Array;
   readonly #bytes: Uint8Array;
   #length = 0;
@@ -51,7 +51,7 @@ export class UsedStrings {
   constructor(pool: NamePool, base: PooledNames | undefined) {
     this.#pool = pool;
     this.#start = base?.strings.end ?? 0;
-    this.#offsets = new Uint32Array(pool.length);
+    this.#offsets = new Uint32Array(pool.count);
     this.#bytes = new Uint8Array(pool.length);
     if (base === undefined) this.#length = 1;
     else this.#keep(base);
@@ -64,19 +64,19 @@ export class UsedStrings {
     if (base.base !== undefined) this.#keep(base.base);
   }
 
-  /** The new offset of a string of the pool. */
-  offset(old: number): number {
-    if (old === 0) return 0;
-    const known = this.#offsets[old]!;
+  /** The offset of a name of the pool. */
+  offset(number: number): number {
+    if (number === 0) return 0;
+    const known = this.#offsets[number]!;
     if (known !== 0) return known;
     const to = this.#bytes;
     const from = this.#pool.bytes;
     const offset = this.#start + this.#length;
     let length = this.#length;
-    let at = old;
+    let at = this.#pool.starts[number]!;
     for (let c = from[at]!; c !== 0; c = from[++at]!) to[length++] = c;
     this.#length = length + 1;
-    return this.#offsets[old] = offset;
+    return this.#offsets[number] = offset;
   }
 
   /** Puts new offsets into the words of a type. */

@@ -1,18 +1,21 @@
 /**
- * The names of many BTFs, each string once: equal names have equal offsets, so that everything behind compares numbers.
- * Works on bytes; no string is made.
+ * The names of many BTFs, each once and numbered: equal names have equal numbers, so that everything behind compares
+ * those. Works on bytes; no string is made.
  */
 import type { BtfStrings } from "./strings.ts";
 
-/** Strings by what they are. Offset 0 is the empty string. */
+/** Names by number; 0 is the empty one. */
 export class NamePool {
-  /** NUL-terminated strings; valid up to `length`. */
+  /** NUL-terminated names, and where each starts by its number. */
   bytes: Uint8Array;
-  length = 1;
-  /** Open addressing: offset of each string and its hash, 0 where there is none. */
-  #offsets: Uint32Array;
+  starts: Uint32Array;
+  /** Numbers below it are in use. */
+  count = 1;
+  /** Bytes in use; the first is that of the empty name. */
+  #length = 1;
+  /** Open addressing: number of each name and its hash, 0 where there is none. */
+  #numbers: Uint32Array;
   #hashes: Int32Array;
-  #count = 0;
 
   /** `expected` are the bytes that will be added; a guess. */
   constructor(expected: number) {
@@ -20,19 +23,25 @@ export class NamePool {
     let size = 1024;
     // Names have about 12 bytes, and of those of several objects most occur in each.
     while (size * 16 < expected) size *= 2;
-    this.#offsets = new Uint32Array(size);
+    this.starts = new Uint32Array(size >> 1);
+    this.#numbers = new Uint32Array(size);
     this.#hashes = new Int32Array(size);
   }
 
+  /** How many bytes all names have, with a NUL each. */
+  get length(): number {
+    return this.#length;
+  }
+
   /**
-   * The offset of the string that starts at `from[at]` and ends with a NUL. It is copied behind the others while it is
+   * The number of the name that starts at `from[at]` and ends with a NUL. It is copied behind the others while it is
    * hashed, and stays there if it is new.
    *
    * The hash rotates and never leaves 32 bits: interpreters and the first compilers of engines are slow at everything
    * that might become a double, `Math.imul` included, and linking is over before the last compiler has started.
    */
   add(from: Uint8Array, at: number): number {
-    const start = this.length;
+    const start = this.#length;
     if (start + from.length - at > this.bytes.length) this.#growBytes(from.length);
     const bytes = this.bytes;
     let hash = 0;
@@ -44,23 +53,27 @@ export class NamePool {
     }
     if (end === start) return 0;
     bytes[end++] = 0;
-    const offsets = this.#offsets;
+    const { starts } = this;
+    const numbers = this.#numbers;
     const hashes = this.#hashes;
-    const mask = offsets.length - 1;
+    const mask = numbers.length - 1;
     let slot = (hash ^ (hash >> 12) ^ (hash >> 21)) & mask;
-    for (let known = offsets[slot]!; known !== 0; known = offsets[slot]!) {
+    for (let known = numbers[slot]!; known !== 0; known = numbers[slot]!) {
       if (hashes[slot] === hash) {
-        let [a, b] = [known, start];
+        let a = starts[known]!;
+        let b = start;
         while (b < end && bytes[a] === bytes[b]) a++, b++;
         if (b === end) return known;
       }
       slot = (slot + 1) & mask;
     }
-    offsets[slot] = start;
+    const number = this.count++;
+    numbers[slot] = number;
     hashes[slot] = hash;
-    this.length = end;
-    if (++this.#count * 2 > mask) this.#growTable();
-    return start;
+    starts[number] = start;
+    this.#length = end;
+    if (this.count * 2 > mask) this.#growTable();
+    return number;
   }
 
   /** The same for text. */
@@ -69,29 +82,32 @@ export class NamePool {
   }
 
   #growBytes(more: number): void {
-    const bytes = new Uint8Array((this.length + more) * 2);
-    bytes.set(this.bytes.subarray(0, this.length));
+    const bytes = new Uint8Array((this.#length + more) * 2);
+    bytes.set(this.bytes.subarray(0, this.#length));
     this.bytes = bytes;
   }
 
   #growTable(): void {
-    const [oldOffsets, oldHashes] = [this.#offsets, this.#hashes];
-    const mask = oldOffsets.length * 4 - 1;
-    const [offsets, hashes] = [new Uint32Array(mask + 1), new Int32Array(mask + 1)];
-    for (let i = 0; i < oldOffsets.length; i++) {
-      if (oldOffsets[i] === 0) continue;
+    const [oldNumbers, oldHashes] = [this.#numbers, this.#hashes];
+    const mask = oldNumbers.length * 4 - 1;
+    const [numbers, hashes] = [new Uint32Array(mask + 1), new Int32Array(mask + 1)];
+    for (let i = 0; i < oldNumbers.length; i++) {
+      if (oldNumbers[i] === 0) continue;
       const hash = oldHashes[i]!;
       let slot = (hash ^ (hash >> 12) ^ (hash >> 21)) & mask;
-      while (offsets[slot] !== 0) slot = (slot + 1) & mask;
-      offsets[slot] = oldOffsets[i]!;
+      while (numbers[slot] !== 0) slot = (slot + 1) & mask;
+      numbers[slot] = oldNumbers[i]!;
       hashes[slot] = hash;
     }
-    this.#offsets = offsets;
+    const starts = new Uint32Array((mask + 1) >> 1);
+    starts.set(this.starts);
+    this.starts = starts;
+    this.#numbers = numbers;
     this.#hashes = hashes;
   }
 }
 
-/** String offsets of one BTF as offsets in a pool, found when they are asked for. */
+/** String offsets of one BTF as numbers of a pool, found when they are asked for. */
 export class PooledNames {
   readonly strings: BtfStrings;
   /** By offset from `strings.start`; 0 if not asked for yet. */
@@ -113,7 +129,7 @@ export class PooledNames {
     this.known = known;
   }
 
-  /** The offset in the pool. Throws `FormatError` if there is no such string. */
+  /** The number in the pool. Throws `FormatError` if there is no such string. */
   get(offset: number): number {
     if (offset === 0) return 0;
     const { start, end, bytes } = this.strings;

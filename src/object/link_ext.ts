@@ -62,7 +62,7 @@ export class LinkExt {
     this.#moves.set(section, to);
   }
 
-  /** All records, sections in the order given. Names are offsets in the pool. */
+  /** All records, sections in the order given. Names are numbers of the pool. */
   build(endian: Endian, sections: readonly LinkedSection[]): BtfExt {
     const ext: BtfExt = { endian, funcInfo: [], lineInfo: [], core: [] };
     for (const section of sections) {

@@ -1,13 +1,14 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Btf } from "../../src/btf/btf.ts";
+import { Btf } from "../../src/btf/btf.ts";
 import { appendBtf } from "../../src/btf/concat.ts";
 import { dedupBtf } from "../../src/btf/dedup.ts";
 import { parseBtfExt, validateBtfExt, writeBtfExt } from "../../src/btf/ext.ts";
 import { declareC, printC } from "../../src/btf/print_c.ts";
 import type { BtfType } from "../../src/btf/types.ts";
 import { BtfBuilder } from "../../src/btf/write.ts";
+import { FormatError } from "../../src/errors.ts";
 import { test } from "../support/harness.ts";
 import {
   ALL_KINDS,
@@ -230,6 +231,35 @@ test("`parseBtfExt()` reads records longer than it knows, and refuses hostile on
     }
     assert(message.test(text) && text.startsWith("FormatError foo.o: .BTF.ext"), text);
   }
+});
+
+test("`dedupBtf()` refuses kinds that only a layout section describes: what they refer to would be lost", () => {
+  // A type of kind 20 with one word behind its head, then INT.
+  const plain = build([INT]).bytes;
+  const strings = plain.slice(40);
+  const types = new Uint8Array([
+    ...new Uint8Array(new Uint32Array([1, 20 << 24, 2, 2]).buffer),
+    ...plain.slice(24, 40),
+  ]);
+  const layout = new Uint8Array(21 * 4);
+  layout[80] = 4;
+  const [length, offset] = [types.length, types.length + strings.length];
+  const head = new Uint32Array([0x0001eb9f, 32, 0, length, length, strings.length, offset, layout.length]);
+  const btf = Btf.parse(new Uint8Array([...new Uint8Array(head.buffer), ...types, ...strings, ...layout]), {
+    path: "new.o",
+  });
+  assertThrows(() => dedupBtf(btf), FormatError, "new.o: type 1: kind 20 is not known");
+});
+
+test("`dedupBtf()` joins names that lie inside of others, and keeps bytes that are no text", () => {
+  const words = (...names: number[]): number[] => names.flatMap((name) => [name, 1 << 24, 4, 32]);
+  const types = new Uint8Array(new Uint32Array(words(1, 4, 8, 12)).buffer);
+  // "my_int" and the "int" in it, "int" again, two bytes that are no UTF-8.
+  const strings = new Uint8Array([0, 109, 121, 95, 105, 110, 116, 0, 105, 110, 116, 0, 0xff, 0x80, 0]);
+  const head = new Uint32Array([0x0001eb9f, 24, 0, types.length, types.length, strings.length]);
+  const { btf, ids } = dedupBtf(Btf.parse(new Uint8Array([...new Uint8Array(head.buffer), ...types, ...strings])));
+  assertEquals([...ids], [0, 1, 2, 2, 3]);
+  assertEquals([...btf.strings.bytes], [0, 109, 121, 95, 105, 110, 116, 0, 105, 110, 116, 0, 0xff, 0x80, 0]);
 });
 
 /** Counts the types that libbpf's deduplication leaves. */

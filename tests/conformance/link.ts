@@ -2,10 +2,11 @@
  * Links with waggle and with other linkers, and prints a table of what came out.
  *
  *     tests/conformance/corpus                                        # the kernel's selftests as objects, minutes
- *     WAGGLE_LIBBPF=$(tests/conformance/libbpf) deno run -A tests/conformance/link.ts [--splits N] [FOLDER]
+ *     WAGGLE_LIBBPF=$(tests/conformance/libbpf) deno run -A tests/conformance/link.ts [--splits N] [--pairs] [FOLDER]
  *
  * Cases are those that the kernel's own Makefile links (LINKED_SKELS), and N random programs split into files
- * (link_split.ts) whose results must be those of the program in one file. Needs root, clang-19, bpftool. Ends with status
+ * (link_split.ts) whose results must be those of the program in one file; with --pairs instead all objects of FOLDER,
+ * alone and two by two (link_pairs.ts). Needs root, clang-19, bpftool. Ends with status
  * 1 if anything is wrong with waggle's objects or not the same as the last judge's.
  */
 import { existsSync, readFileSync } from "node:fs";
@@ -16,6 +17,7 @@ import { compileBpf } from "../btf/support.ts";
 import { buildDump } from "./compare.ts";
 import { compareLink, type LinkRow } from "./link_compare.ts";
 import { judges } from "./link_judge.ts";
+import { comparePairs } from "./link_pairs.ts";
 import { runLinked } from "./link_run.ts";
 import { randomSplit } from "./link_split.ts";
 
@@ -36,6 +38,8 @@ const SELFTESTS: Readonly<Record<string, readonly string[]>> = {
 const args = process.argv.slice(2);
 const at = args.indexOf("--splits");
 const splits = at < 0 ? 0 : Number(args.splice(at, 2)[1]);
+const pairsAt = args.indexOf("--pairs");
+if (pairsAt >= 0) args.splice(pairsAt, 1);
 const folder = args[0] ?? join(homedir(), ".cache/waggle-corpus/v3");
 const all = judges();
 const dump = buildDump();
@@ -71,6 +75,17 @@ function split(seed: number): LinkRow {
   const row = compareLink(`split ${seed}`, inputs, all, dump);
   row.problems.push(...runLinked({ name: "whole.o", bytes: compileBpf(whole, ["-w"]) }, inputs, programs));
   return row;
+}
+
+if (pairsAt >= 0) {
+  const judge = all.at(-1);
+  if (judge === undefined) throw new Error("There is no other linker to compare with");
+  const { linked, refused, partial, different } = comparePairs(folder, judge);
+  for (const text of partial) console.log(`partial: ${text}`);
+  for (const text of different) console.log(text);
+  const odd = `${partial.length} partial links and ${different.length} others different`;
+  console.log(`${judge.name}: ${linked} the same, ${refused} refused by both, ${odd}`);
+  process.exit(different.length === 0 ? 0 : 1);
 }
 
 const head = ["case", "files", "programs", "load", "refused", "types", ...all.map((judge) => judge.name)];

@@ -100,12 +100,13 @@ function written(folder: string, name: string, bytes: Uint8Array): string {
   return path;
 }
 
-function typeCount(bytes: Uint8Array): number {
+export function typeCount(bytes: Uint8Array): number {
   const section = readElf(bytes, "object").section(".BTF");
   return section === undefined ? 0 : Btf.parse(section.bytes).typeCount;
 }
 
-function differences(ours: Record<string, unknown>, theirs: Record<string, unknown>): string[] {
+/** Parts of `meaning()` that are not the same. */
+export function differences(ours: Record<string, unknown>, theirs: Record<string, unknown>): string[] {
   return Object.keys(ours).flatMap((part) => {
     const [a, b] = [ours[part], theirs[part]].map((lines) => (lines as unknown[]).map((line) => JSON.stringify(line)));
     const [only, missing] = [a!.filter((line) => !b!.includes(line)), b!.filter((line) => !a!.includes(line))];
