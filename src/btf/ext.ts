@@ -8,7 +8,7 @@ import { Cursor } from "../bytes/cursor.ts";
 import { Writer } from "../bytes/writer.ts";
 import { FormatError } from "../errors.ts";
 import type { Btf } from "./btf.ts";
-import { parsePreamble } from "./header.ts";
+import { parsePreamble, toWords } from "./header.ts";
 import { BTF_MAGIC, BTF_VERSION } from "./kinds.ts";
 
 /** Records of one ELF section. All arrays of one block have the same length. */
@@ -110,12 +110,11 @@ function readBlock<C extends string>(
   columns: readonly C[],
 ): Block<C> {
   const block: Record<string, string | Uint32Array> = { section };
-  const bytes = cursor.take(count * recordSize);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const little = cursor.littleEndian;
+  const words = toWords(cursor.take(count * recordSize), cursor.littleEndian ? "little" : "big");
+  const stride = recordSize / 4;
   for (let c = 0; c < columns.length; c++) {
     const array = block[columns[c]!] = new Uint32Array(count);
-    for (let i = 0, at = c * 4; i < count; i++, at += recordSize) array[i] = view.getUint32(at, little);
+    for (let i = 0, at = c; i < count; i++, at += stride) array[i] = words[at]!;
   }
   return block as Block<C>;
 }

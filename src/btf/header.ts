@@ -75,8 +75,8 @@ function checkStrings(strings: Uint8Array, path: string, split: boolean): void {
   if (!split && strings[0] !== 0) throw new FormatError(path, "string section does not start with the empty string");
 }
 
-/** The host is little-endian wherever the two runtimes exist. */
-function toWords(bytes: Uint8Array, endian: Endian): Uint32Array {
+/** Bytes as 32-bit words, a view where that is possible. The host is little-endian wherever the two runtimes exist. */
+export function toWords(bytes: Uint8Array, endian: Endian): Uint32Array {
   const count = bytes.length >>> 2;
   if (endian === "little" && bytes.byteOffset % 4 === 0) return new Uint32Array(bytes.buffer, bytes.byteOffset, count);
   if (endian === "little") return new Uint32Array(bytes.slice().buffer, 0, count);

@@ -16,6 +16,7 @@ export class BtfStrings {
   /** One past the last valid offset. */
   readonly end: number;
   readonly path: string;
+  #text: string | undefined;
 
   constructor(bytes: Uint8Array, base: BtfStrings | undefined, path: string) {
     this.bytes = bytes;
@@ -28,8 +29,11 @@ export class BtfStrings {
   /** The string at `offset`; throws `FormatError` if the offset is out of range. */
   get(offset: number): string {
     if (offset === 0) return "";
-    const { bytes, start } = this.owner(offset);
+    const owner = this.owner(offset);
+    const { bytes, start } = owner;
     const from = offset - start;
+    const text = owner.#text ??= smallText(bytes);
+    if (text !== "") return text.slice(from, text.indexOf("\0", from));
     let end = from;
     let all = 0;
     for (let c = bytes[end]!; c !== 0; c = bytes[++end]!) all |= c;
@@ -104,6 +108,16 @@ export class BtfStrings {
     while (offset < owner.start && owner.base !== undefined) owner = owner.base;
     return owner;
   }
+}
+
+/** Those of an object, not of a kernel. */
+const SMALL = 1 << 15;
+
+/** All strings at once, for names to be cut out of; empty if they are too many for that or more than ASCII. */
+function smallText(bytes: Uint8Array): string {
+  if (bytes.length > SMALL) return "";
+  const text = utf8.decode(bytes);
+  return text.length === bytes.length && !/[^\0-\x7f]/.test(text) ? text : "";
 }
 
 /** `bytes` has a NUL behind the name. See `essentialLength` for what a flavour is. */

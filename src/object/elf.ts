@@ -17,7 +17,7 @@ import {
   SHT_STRTAB,
   SHT_SYMTAB,
 } from "../abi/elf.ts";
-import { cString, number64 } from "./elf_bytes.ts";
+import { NameTable, number64 } from "./elf_bytes.ts";
 import { ElfRelocations, ElfSymbols } from "./elf_tables.ts";
 
 const HEADER_SIZE = 64;
@@ -118,7 +118,7 @@ export class ElfFile {
   readonly machine: number;
   /** By section index; row 0 is the null section. */
   readonly sections: readonly ElfSection[];
-  readonly #sectionNames: Uint8Array;
+  readonly #sectionNames: NameTable;
   #symbols: ElfSymbols | undefined;
   #dynamicSymbols: ElfSymbols | undefined;
 
@@ -131,7 +131,7 @@ export class ElfFile {
     this.type = this.view.getUint16(16, this.littleEndian);
     this.machine = this.view.getUint16(18, this.littleEndian);
     this.sections = this.#readSections();
-    this.#sectionNames = this.#readSectionNames();
+    this.#sectionNames = new NameTable(this.#readSectionNames());
   }
 
   /** `name: part`, for error messages. */
@@ -189,7 +189,7 @@ export class ElfFile {
 
   /** Name of a section from the section name table. */
   sectionName(nameOffset: number, index: number): string {
-    return cString(this.#sectionNames, nameOffset, () => this.at(`name of section ${index}`));
+    return this.#sectionNames.get(nameOffset, () => this.at(`name of section ${index}`));
   }
 
   #segment(at: number): ElfSegment {

@@ -11,6 +11,33 @@ export function number64(view: DataView, at: number, littleEndian: boolean): num
 }
 
 const utf8 = new TextDecoder();
+const NOT_ASCII = /[^\0-\x7f]/;
+/** Larger tables are those of programs with thousands of symbols, of which few are asked for. */
+const WHOLE_TABLE = 1 << 14;
+
+/** A string table. Those of objects become text at once: cutting names out of it is the engine's own work. */
+export class NameTable {
+  readonly #bytes: Uint8Array;
+  #text: string | undefined;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  /** The string at `offset`. `path` is only called for the error. */
+  get(offset: number, path: () => string): string {
+    const text = this.#text ??= this.#decode();
+    const end = text === "" ? -1 : text.indexOf("\0", offset);
+    return end < 0 || end - offset > LONGEST_NAME ? cString(this.#bytes, offset, path) : text.slice(offset, end);
+  }
+
+  /** Empty if names have to be taken one by one. */
+  #decode(): string {
+    if (this.#bytes.length > WHOLE_TABLE) return "";
+    const text = utf8.decode(this.#bytes);
+    return text.length === this.#bytes.length && !NOT_ASCII.test(text) ? text : "";
+  }
+}
 /** Bounds the scan for the end of a name, so that a table without NULs cannot make reading names quadratic. */
 const LONGEST_NAME = 0x1_0000;
 

@@ -5,7 +5,7 @@
 import { FormatError } from "../errors.ts";
 import type { ElfFile, ElfSection } from "./elf.ts";
 import { SHN_XINDEX, SHT_RELA, SHT_STRTAB, SHT_SYMTAB_SHNDX } from "../abi/elf.ts";
-import { cString, number64 } from "./elf_bytes.ts";
+import { NameTable, number64 } from "./elf_bytes.ts";
 
 const SYMBOL_SIZE = 24;
 const NO_BYTES = new Uint8Array(0);
@@ -35,6 +35,7 @@ export class ElfSymbols {
   readonly #view: DataView;
   readonly #littleEndian: boolean;
   readonly #names: Uint8Array;
+  readonly #table: NameTable;
   readonly #extended: DataView | undefined;
 
   constructor(file: ElfFile, section: ElfSection | undefined) {
@@ -45,6 +46,7 @@ export class ElfSymbols {
     this.#view = viewOf(bytes);
     this.count = Math.floor(bytes.length / SYMBOL_SIZE);
     this.#names = section === undefined ? NO_BYTES : stringTable(file, section);
+    this.#table = new NameTable(this.#names);
     this.#extended = section === undefined ? undefined : extendedIndices(file, section);
   }
 
@@ -54,7 +56,7 @@ export class ElfSymbols {
   }
 
   name(index: number): string {
-    return cString(this.#names, this.#u32(index, 0), () => `${this.path}: symbol ${index}: name`);
+    return this.#table.get(this.#u32(index, 0), () => `${this.path}: symbol ${index}: name`);
   }
 
   /** Whether the symbol's name equals these bytes (without NUL): no string is made. */
