@@ -10,6 +10,7 @@
  */
 import { helperDef, helperNames } from "../src/asm/helpers.ts";
 import type { TracepointField, TracepointFormat } from "../src/abi/tracepoint_format.ts";
+import { KFUNC_FLAGS } from "../src/abi/kfuncs.ts";
 import { Btf } from "../src/btf/btf.ts";
 import type { BtfComposite, BtfFuncProto } from "../src/btf/types.ts";
 import { KernelTypes } from "../src/compiler/check/kernel_types.ts";
@@ -328,7 +329,7 @@ function callsFile(btf: Btf): string {
   for (const name of [...tagged].sort()) {
     const proto = protoOf(btf, name)!;
     const args = proto.params.filter((p) => p.type !== 0).map((p, i) => `${safe(p.name || `arg${i}`)}: ${ARGUMENT}`);
-    kfuncs += `  ${name}(${args.join(", ")}): ${proto.type === 0 ? "void" : typeText(btf, proto.type)};\n`;
+    kfuncs += `  ${name}(${args.join(", ")}): ${resultText(btf, name, proto)};\n`;
   }
   const text = helpers + kfuncs;
   return `${header("BPF helpers and kernel functions open to programs.", structImports(text))}
@@ -343,6 +344,11 @@ ${helpers}}
 export interface KnownKfuncs {
 ${kfuncs}}
 `;
+}
+
+function resultText(btf: Btf, name: string, { type }: BtfFuncProto): string {
+  if (type === 0) return "void";
+  return KFUNC_FLAGS[name]?.mayBeNull === true ? `${typeText(btf, type)} | undefined` : typeText(btf, type);
 }
 
 const RESERVED = new Set(["new", "in", "var", "function", "this", "delete", "default", "from", "enum"]);

@@ -35,6 +35,12 @@ export function lowerAll(input: CompileInput, diagnostics: Diagnostics): Module 
     const fn = lowerProgram(module, program);
     if (fn !== undefined) module.functions.push(fn);
   }
+  for (const { name, release, at } of module.acquired.values()) {
+    if (module.kfuncs.has(release)) continue;
+    diagnostics.error("not-released", `${name} hands over a reference, and nothing takes it back`, at, [
+      `call kfunc.${release} with what it gave, on every way out`,
+    ]);
+  }
   return module;
 }
 

@@ -69,6 +69,17 @@ export interface PlaceBuiltins {
   funcAddress(): number;
 }
 
+/** What the kernel's iterators go over. */
+export interface IteratorItems {
+  /** Processes; with flags 1 all threads, 2 the threads of the task given. */
+  task: KernelStruct<"task_struct">;
+  /** Mappings of a task's memory. */
+  task_vma: KernelStruct<"vm_area_struct">;
+  css: KernelStruct<"cgroup_subsys_state">;
+  css_task: KernelStruct<"task_struct">;
+  kmem_cache: KernelStruct<"kmem_cache">;
+}
+
 /** Reading memory that is not the program's own. */
 export interface MemoryBuiltins {
   /** A NUL-terminated string in the memory of the current process; empty if it cannot be read. */
@@ -110,6 +121,14 @@ export interface MemoryBuiltins {
     name: string,
     cpu?: C,
   ): C extends number ? KernelPointer | undefined : KernelPointer;
+  /**
+   * Objects of the kernel, for `for…of`: `for (const task of iterate("task"))`. What follows the kind is what
+   * `bpf_iter_<kind>_new` takes; what is left out is 0. Linux 6.7.
+   */
+  iterate<const N extends keyof IteratorItems | (string & Record<never, never>)>(
+    kind: N,
+    ...args: number[]
+  ): Iterable<N extends keyof IteratorItems ? IteratorItems[N] : KernelPointer>;
   /** Whether what a kernel function gave as a pointer is a negative errno. */
   isError(pointer: number): boolean;
   /** The path of a file, for the hooks where the kernel allows it (`bpf_d_path`). Linux 5.10. */

@@ -7,12 +7,13 @@ import type { DoWhile, Expr, For, ForOf, Stmt, While } from "../syntax/ast.ts";
 import { declareName, destructure } from "./assign.ts";
 import { branchOn } from "./condition.ts";
 import { COUNTER } from "../check/int_types.ts";
-import { hasHelper, hasKfunc } from "./helpers.ts";
+import { hasHelper, hasKfunc, helper } from "./helpers.ts";
+import { type Iterator, kernelIterator, objectIterator } from "./iterators.ts";
 import { overMap } from "./map_loop.ts";
 import { elementLayout, elementPlace, readMemory } from "./memory.ts";
 import type { Flow, JumpTarget, Lowering } from "./lowering.ts";
 import { outlineLoop } from "./outline.ts";
-import type { IntVal, RangeVal, Val } from "./values.ts";
+import type { IntVal, IterVal, RangeVal, Val } from "./values.ts";
 
 /** A plain loop may run this often; beyond it the verifier's work grows too large. */
 const MAX_PLAIN = 4096n;
@@ -142,12 +143,6 @@ function forget(f: Lowering, stmt: Stmt): void {
   for (const symbol of f.rounds.undefinedIn.get(stmt) ?? []) f.present.delete(symbol);
 }
 
-interface Iterator {
-  /** Pointer to the number, 0 at the end. */
-  readonly next: () => ReturnType<Lowering["word"]>;
-  readonly close: () => void;
-}
-
 function openIterator(f: Lowering, stmt: Stmt, from: IntVal, to: IntVal): Iterator {
   if (!hasKfunc(f, "bpf_iter_num_new")) {
     f.fail("unbounded-loop", "nothing bounds this loop, and the verifier must see that it ends", {
@@ -158,13 +153,7 @@ function openIterator(f: Lowering, stmt: Stmt, from: IntVal, to: IntVal): Iterat
       "Linux 6.4 and later can run it as it is",
     ]);
   }
-  const slot = f.b.newSlot("iterator", ITER_SIZE, 8);
-  const call = (name: string, args: ReturnType<Lowering["word"]>[], returns: boolean): ReturnType<Lowering["word"]> => {
-    f.module.kfuncs.add(name);
-    return f.b.callKfunc(name, [f.b.slotAddress(slot), ...args], { returns, writes: 1 });
-  };
-  call("bpf_iter_num_new", [f.word(from), f.word(to)], true);
-  return { next: () => call("bpf_iter_num_next", [], true), close: () => void call("bpf_iter_num_destroy", [], false) };
+  return kernelIterator(f, "num", ITER_SIZE, [f.word(from), f.word(to)]);
 }
 
 /**
@@ -172,10 +161,10 @@ function openIterator(f: Lowering, stmt: Stmt, from: IntVal, to: IntVal): Iterat
  * the integers that the loop assigns are made unknown to it: bits it does not know are changed and changed back. All 64
  * of them at once, since a range that grows by a little in each round is new each time as well.
  */
-function blur(f: Lowering, stmt: Stmt, pointer: ReturnType<Lowering["word"]>): void {
+function blur(f: Lowering, stmt: Stmt, unknownAt: ReturnType<Lowering["word"]>): void {
   const { b } = f;
   const unknown = (): ReturnType<Lowering["word"]> => {
-    const half = b.load(4, pointer, 0, { volatile: true });
+    const half = b.load(4, unknownAt, 0, { volatile: true });
     return b.xor(b.shl(half, b.const(32n)), half);
   };
   let bits: [ReturnType<Lowering["word"]>, ReturnType<Lowering["word"]>] | undefined;
@@ -202,6 +191,7 @@ function nextIteration(f: Lowering, iterator: Iterator, target: JumpTarget): Ret
 export function lowerForOf(f: Lowering, stmt: ForOf, label: string | undefined): void {
   const over = f.rules.lower(f, stmt.iterable);
   if (over.k === "range") return overRange(f, stmt, over, label);
+  if (over.k === "iter") return overObjects(f, stmt, over, label);
   if (over.k === "map") return overMap(f, stmt, over, label);
   const items = itemsOf(f, over, stmt);
   overItems(f, stmt, items, label);
@@ -303,12 +293,36 @@ function outlineRange(f: Lowering, stmt: ForOf, label: string | undefined, from:
   });
 }
 
+/** What the kernel itself walks over: tasks, cgroups, mappings of memory, … (Linux 6.7). */
+function overObjects(f: Lowering, stmt: ForOf, over: IterVal, label: string | undefined): void {
+  f.flush();
+  const { iterator, item } = objectIterator(f, over, stmt.iterable);
+  const unknown = f.b.slotAddress(f.b.newSlot("unknown", 8, 8));
+  f.b.store(8, unknown, 0, helper(f, "get_prandom_u32", []));
+  iterated(
+    f,
+    stmt,
+    label,
+    iterator,
+    (pointer) =>
+      destructure(
+        f,
+        stmt.target,
+        item(pointer),
+        stmt.iterable,
+        (ident, val) => declareName(f, ident, val, stmt.iterable),
+      ),
+    unknown,
+  );
+}
+
 function iterated(
   f: Lowering,
   stmt: ForOf,
   label: string | undefined,
   iterator: Iterator,
   bindItem: (pointer: ReturnType<Lowering["word"]>) => void,
+  unknown?: ReturnType<Lowering["word"]>,
 ): void {
   const [head, exit] = [f.b.newBlock(), f.b.newBlock()];
   const target: JumpTarget = {
@@ -324,7 +338,7 @@ function iterated(
   f.b.jump(head);
   f.b.setBlock(head);
   const pointer = nextIteration(f, iterator, target);
-  blur(f, stmt, pointer);
+  blur(f, stmt, unknown ?? pointer);
   bindItem(pointer);
   runBody(
     f,

@@ -14,6 +14,7 @@ import { indexOf, memberOf, read } from "./access.ts";
 import { typedWord } from "./context.ts";
 import { hasHelper, helper } from "./helpers.ts";
 import type { Intrinsic } from "./intrinsic.ts";
+import { lowerIterate } from "./iterators.ts";
 import { kernelTypes } from "./kernel.ts";
 import type { Lowering } from "./lowering.ts";
 import { toInt } from "./operators.ts";
@@ -270,6 +271,13 @@ function isError(f: Lowering, args: Val[], call: Call | Expr): Val {
 }
 
 export const MACHINE_INTRINSICS: Readonly<Record<string, Intrinsic>> = {
+  iterate: row(
+    "iterate(kind, …)",
+    "Objects of the kernel for `for…of`: `task`, `task_vma`, `css`, `kmem_cache`, …",
+    "6.7",
+    [1, 5],
+    lowerIterate,
+  ),
   coarseNsecs: row(
     "coarseNsecs(): u64",
     "Nanoseconds since boot as of the last timer tick: cheaper. Not in tracing programs.",

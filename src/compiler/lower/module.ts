@@ -9,6 +9,7 @@ import type { Diagnostics } from "../diagnostics.ts";
 import type { CoreRecord, IrFunction } from "../ir/ir.ts";
 import type { CoreKind } from "../../object/spec.ts";
 import type { Call, Expr, Func, Stmt } from "../syntax/ast.ts";
+import type { SourceLocation } from "../../errors.ts";
 import type { SourceText } from "../syntax/source.ts";
 import type { VarType } from "./cells.ts";
 import type { Lowering } from "./lowering.ts";
@@ -83,6 +84,8 @@ export class Module {
   readonly extraMaps = new Map<string, MapDefinition>();
   readonly prints: PrintFormat[] = [];
   readonly kfuncs = new Set<string>();
+  /** Calls that were handed a reference, by place. */
+  readonly acquired = new Map<string, { name: string; release: string; at: SourceLocation }>();
   /** Variables of the kernel, by name: the type of those that BTF describes, 0 for those found by address only. */
   readonly symbols = new Map<string, number>();
   /** Bytes of scratch memory by function. */

@@ -3,6 +3,7 @@
  * the table, constants of the kernel's headers, helpers by their own names (`bpf_…`) and kfuncs.
  */
 import { CONSTANTS } from "../../abi/constants.ts";
+import { KFUNC_FLAGS } from "../../abi/kfuncs.ts";
 import { helperDef, helperNames } from "../../asm/helpers.ts";
 import { I64, intType, U32, U64 } from "../check/int_types.ts";
 import type { Call, Expr } from "../syntax/ast.ts";
@@ -177,6 +178,12 @@ export function argumentWord(f: Lowering, given: Val, call: Call | Expr, index: 
 
 // Kernel functions
 
+/** Whether something gives it back is seen when all is compiled; whether on every way, the verifier says. */
+function noteAcquired(f: Lowering, name: string, release: string, call: Call | Expr): void {
+  const at = f.source.locate(call.start, call.end);
+  f.module.acquired.set(`${at.file}:${at.line}:${at.column}`, { name, release, at });
+}
+
 function kfuncValue(f: Lowering, name: string): Val | undefined {
   const { types } = f.module;
   if (types === undefined || !hasKfunc(f, name)) return undefined;
@@ -198,7 +205,13 @@ function kfuncValue(f: Lowering, name: string): Val | undefined {
       g.module.kfuncs.add(name);
       const returns = proto.type !== 0;
       const result = g.b.callKfunc(name, words, { returns });
-      return returns ? typedWord(g, result, proto.type, "direct") : { k: "undefined" };
+      if (!returns) return { k: "undefined" };
+      const flags = own(KFUNC_FLAGS, name);
+      if (flags?.release !== undefined) noteAcquired(g, name, flags.release, call);
+      const val = typedWord(g, result, proto.type, "direct");
+      if (flags?.mayBeNull !== true || val.k !== "ptr") return val;
+      const of = { k: "ptr", type: val.type, prov: val.prov } as const;
+      return { k: "opt", of, test: () => result, inner: () => val, pending: undefined };
     },
   };
   return { k: "intrinsic", name: `kfunc.${name}`, row };

@@ -149,6 +149,12 @@ export interface RangeVal {
   from: IntVal;
   to: IntVal;
 }
+/** `iterate("task")`, only for `for…of`: a kind of open-coded iterator and what it is made with. */
+export interface IterVal {
+  k: "iter";
+  name: string;
+  args: readonly Value[];
+}
 /** A mistake that has been reported. */
 export interface ErrorVal {
   k: "error";
@@ -174,6 +180,7 @@ export type Val =
   | NamespaceVal
   | CtxVal
   | RangeVal
+  | IterVal
   | ErrorVal;
 
 export const UNDEFINED: UndefinedVal = { k: "undefined" };
@@ -218,6 +225,8 @@ export function describe(val: Val): string {
       return "the context";
     case "range":
       return "a range";
+    case "iter":
+      return "an iterator";
     case "error":
       return "an error";
     default:
