@@ -4,6 +4,7 @@
  * and 190 ns through the codec's loop over field names. Where code generation is forbidden, the codec is used.
  */
 import type { Codec } from "../bytes/codec.ts";
+import { ownedName } from "../bytes/kernel_owned.ts";
 import type { LayoutDesc } from "../bytes/layout.ts";
 import { cachedText } from "./text_cache.ts";
 
@@ -77,7 +78,11 @@ function descOf(codec: Codec<unknown>): LayoutDesc | undefined {
 export function fieldsOf(codec: Codec<unknown>): Codec<unknown>["fields"] {
   const desc = descOf(codec);
   if (desc?.kind !== "struct") return codec.fields;
-  return desc.fields.map(({ name, offset, layout }) => ({ name, offset, codec: layout }));
+  return desc.fields.filter(({ layout }) => ownedName(layout.desc) === undefined).map(({ name, offset, layout }) => ({
+    name,
+    offset,
+    codec: layout,
+  }));
 }
 
 /** Expressions of the fields of a codec's value at `o + offset`; undefined if there are none. */

@@ -1,18 +1,20 @@
 /** Every kind by an observable effect; bpftool sees what was written, and writes what is seen. */
 import { assert, assertEquals, assertGreater, assertThrows } from "@std/assert";
 import { execFileSync } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { Builder, r0, r1, r10, r2, r3, r4, r5, r6 } from "../../../src/asm/build.ts";
 import * as abi from "../../../src/abi/bpf.gen.ts";
 import { BtfBuilder } from "../../../src/btf/write.ts";
 import { array, str, struct } from "../../../src/bytes/composites.ts";
+import { spinLock } from "../../../src/bytes/kernel_owned.ts";
 import { enumeration, i32, i64, u16, u32, u64, u8 } from "../../../src/bytes/scalars.ts";
 import { NotFoundError, SyscallError } from "../../../src/errors.ts";
 import { possibleCpus } from "../../../src/kernel/cpus.ts";
 import { createMap } from "../../../src/maps/create.ts";
 import { MAP_KINDS } from "../../../src/maps/kinds.ts";
 import { openMap } from "../../../src/maps/open.ts";
+import type { BuildIdFrame } from "../../../src/maps/stack_trace.ts";
 import { HashMap } from "../../../src/maps/hash.ts";
 import { ArrayMap } from "../../../src/maps/array.ts";
 import type { MapOfMaps } from "../../../src/maps/in_maps.ts";
@@ -300,6 +302,36 @@ kernelTest("stack_trace: stacks come back innermost first", {}, () => {
   assert(stack.every((ip) => ip > 0xffff_0000_0000_0000n), "kernel addresses");
   assertEquals([[...map.keys()], map.maxDepth, map.delete(id), map.get(id)], [[id], 127, true, undefined]);
   assertThrows(() => map.set(1, []), TypeError, "only programs");
+});
+
+kernelTest("stack_trace: with BPF_F_STACK_BUILD_ID frames are places in files", {
+  needs: ["tool:readelf", "kernel:4.17"],
+}, () => {
+  const flags = abi.BPF_F_STACK_BUILD_ID;
+  using map = createMap({ type: "stack_trace", value: 127 * 32, maxEntries: 16, flags });
+  const insns = new Builder().mapFd(r2, map.fd).mov(r3, abi.BPF_F_USER_STACK).call("get_stackid").exit();
+  using prog = progLoad({ prog_type: abi.BPF_PROG_TYPE_RAW_TRACEPOINT, insns: insns.bytes(), license: "GPL" });
+  const frames = map.get(runRaw(prog.number)) as unknown as BuildIdFrame[];
+  // The innermost frame is syscall() of the C library; the file says its own build id.
+  const maps = readFileSync("/proc/self/maps", "utf8");
+  const libc = /^\S+ r-xp \S+ \S+ \S+ +(\S*libc\.so\.6|\S*ld-musl\S*)$/m.exec(maps)![1]!;
+  const notes = execFileSync("readelf", ["-n", libc], { encoding: "utf8" });
+  assertEquals(frames[0]!.buildId, /Build ID: ([0-9a-f]{40})/.exec(notes)![1]);
+  assertGreater(frames[0]!.offset, 0n);
+});
+
+kernelTest("hash: a value's spin lock is held on request, and is no field here", { needs: ["kernel:5.1"] }, () => {
+  const value = struct({ guard: spinLock, packets: u64 });
+  using map = createMap({ type: "hash", key: u32, value, maxEntries: 600, name: "locked" });
+  map.setAll(Array.from({ length: 600 }, (_, key) => [key, { packets: 5n }]));
+  assertEquals(map.update(3, { packets: 7n }, { lock: true, flag: "exist" }), true);
+  assertEquals([map.get(3, { lock: true }), map.get(4)], [{ packets: 7n }, { packets: 5n }]);
+  // After 500 values generated code reads them, which sees the same fields.
+  for (let round = 0; round < 2; round++) {
+    assertEquals(new Map(map), new Map(Array.from({ length: 600 }, (_, i) => [i, { packets: i === 3 ? 7n : 5n }])));
+  }
+  using plain = createMap({ type: "hash", key: u32, value: u64, maxEntries: 1 });
+  assertThrows(() => plain.update(1, 1n, { lock: true }), SyscallError, "EINVAL");
 });
 
 kernelTest("user_ringbuf: programs drain what was sent", { needs: ["kernel:6.1"] }, async () => {
