@@ -44,6 +44,9 @@ export interface LinkResult {
   unresolved: string[];
 }
 
+/** Sections of BTF whose externs loaders look up; those in `.maps` and the like are for other inputs to define. */
+const LOADERS: ReadonlySet<string | undefined> = new Set([".ksyms", ".kconfig"]);
+
 /**
  * Links objects and archives of them. Throws `LinkError` where they do not fit together and `FormatError` where one is
  * broken. DWARF is left out.
@@ -70,7 +73,7 @@ export function link(inputs: readonly LinkInput[], options: LinkOptions = {}): L
   const finished = options.btf === false
     ? undefined
     : finishBtf(linked, { prune: options.gcSections === true, minimizeCore: options.minimizeCore === true });
-  const unresolved = linked.symbols.filter((s) => s.extern && s.declaredIn === undefined).map((s) => s.name);
+  const unresolved = linked.symbols.filter((s) => s.extern && !LOADERS.has(s.declaredIn?.name)).map((s) => s.name);
   return { bytes: writeLinked(linked, finished), objects: objects.map((o) => o.name), unresolved };
 }
 

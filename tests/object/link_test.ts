@@ -210,6 +210,17 @@ toolTest("`link()` names externs that nobody defines, and keeps them for the nex
   assertEquals(meaning(whole.bytes), meaning(linkBytes([half, rest])));
 });
 
+toolTest("`link()` says which maps nobody defines, but not what the kernel or its configuration does", CLANG, () => {
+  const input = object(
+    "map.o",
+    `${LICENSE}
+    extern struct { __uint(type, 1); __uint(max_entries, 4); __type(key, u32); __type(value, u64); } other SEC(".maps");
+    extern int LINUX_KERNEL_VERSION __attribute__((section(".kconfig"))); extern int of_kernel(void) __ksym;
+    SEC("xdp") int p(void *c) { u32 k = LINUX_KERNEL_VERSION; return bpf_map_lookup_elem(&other, &k) ? of_kernel() : 0; }`,
+  );
+  assertEquals(link([input]).unresolved, ["other"]);
+});
+
 toolTest("`link()` with `gcSections` removes what no program reaches, and moves the rest", CLANG, () => {
   const input = object(
     "gc.o",
