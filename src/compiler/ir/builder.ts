@@ -45,6 +45,8 @@ export interface CallOptions {
   pure?: boolean;
   /** Bit i: the memory behind argument i may be written. All of them unless said otherwise. */
   writes?: number;
+  /** Bit i: the stack slot behind argument i is filled and not read. */
+  fills?: number;
   fresh?: boolean;
   /** The result is below 2 to the power of `bits`. */
   bits?: number;
@@ -284,8 +286,8 @@ export class FunctionBuilder {
       throw new RangeError(`Cannot call "${name}": ${args.length} arguments, at most 5 are possible`);
     }
     this.beforeCall?.(name);
-    const { returns = true, pure = false, writes = 0b11111, fresh = false, bits = 64 } = options;
-    return this.#emit("call", args, { call: { kind, helper, name, returns, pure, writes, fresh, bits } });
+    const { returns = true, pure = false, writes = 0b11111, fills = 0, fresh = false, bits = 64 } = options;
+    return this.#emit("call", args, { call: { kind, helper, name, returns, pure, writes, fills, fresh, bits } });
   }
 
   // Terminators

@@ -142,6 +142,8 @@ export interface CallInfo {
   readonly pure: boolean;
   /** Bit i: the memory behind argument i may be written. */
   readonly writes: number;
+  /** Bit i: the stack slot behind argument i is filled and not read, as far as anybody reads it afterwards. */
+  readonly fills: number;
   /** The result is memory that nothing else points to, until it is passed to a call: bpf_ringbuf_reserve. */
   readonly fresh: boolean;
   /** The result is below 2 to the power of `bits`; 64 says nothing. */

@@ -226,6 +226,7 @@ class Parser {
       returns: flag("void") === null,
       pure: flag("pure") !== null,
       writes: Number(flag("writes")?.[2] ?? 0b11111),
+      fills: Number(flag("fills")?.[2] ?? 0),
       fresh: flag("fresh") !== null,
       bits: Number(flag("bits")?.[2] ?? 64),
     };

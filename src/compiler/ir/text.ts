@@ -143,6 +143,7 @@ class Printer {
       call.returns ? "" : " void",
       call.pure ? " pure" : "",
       call.writes === 0b11111 ? "" : ` writes ${call.writes}`,
+      call.fills === 0 ? "" : ` fills ${call.fills}`,
       call.fresh ? " fresh" : "",
       call.bits === 64 ? "" : ` bits ${call.bits}`,
     ];

@@ -309,7 +309,7 @@ function takeOut(m: MapCall, name: string): OptVal {
   const value = m.def.value!;
   const place = f.temporary("element", value.desc, value.size);
   f.effect();
-  const test = f.b.compare("eq", helper(f, name, [m.fd(), f.address(place)], { writes: 2 }), f.b.const(0n));
+  const test = f.b.compare("eq", helper(f, name, [m.fd(), f.address(place)], { writes: 2, fills: 2 }), f.b.const(0n));
   const inner = (): Val => readMemory(f, place);
   const { kind } = value.desc;
   const of = kind === "int" || kind === "enum" || kind === "bool" ? scalarType(value.desc) : typeOfVal(place);

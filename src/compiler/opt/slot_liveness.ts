@@ -77,9 +77,16 @@ export class SlotLiveness {
       case "call":
         for (const address of this.#addresses) {
           const whole = { root: address, offset: undefined, size: address.slot!.size };
-          if (callMayRead(inst, whole, this.escapes)) this.#set(live, whole, true);
+          if (this.#isFilled(inst, address)) this.#set(live, { ...whole, offset: 0 }, false);
+          else if (callMayRead(inst, whole, this.escapes)) this.#set(live, whole, true);
         }
     }
+  }
+
+  /** Whether the call gets the slot's address for filling it, and in no other way. */
+  #isFilled({ args, call }: Inst, { slot }: Inst): boolean {
+    const given = args.flatMap((arg, i) => (place(arg, 0, 1).root.slot === slot ? [i] : []));
+    return given.length === 1 && (call!.fills >> given[0]! & 1) === 1;
   }
 
   /** The slots that an instruction touches in any way. */

@@ -307,7 +307,8 @@ export class Expressions extends Writer {
         return call(`${this.use(name)}(${a.text})`, `$.swap(${a.js}, ${bits})`, bits < 64);
       }
       case 5: {
-        const power = this.c.below(4);
+        // To the power of 0 everything is the constant 1.
+        const power = 1 + this.c.below(4);
         return call(`(${a.text} ** ${power})`, `$.w.u64(${a.js} ** ${power}n)`, false);
       }
       default:
