@@ -4,7 +4,7 @@
  * faster, the list is read again. Programs of xdp-loader, bpfman and waggle share a device so. Needs Linux 5.10, which
  * can attach one program in two dispatchers.
  */
-import { EAGAIN, EBUSY, EEXIST, EINVAL, ENOENT } from "../abi/errno.gen.ts";
+import { EINVAL } from "../abi/errno.gen.ts";
 import { LOCK_EX, XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE } from "../abi/defines.ts";
 import type { Btf } from "../btf/btf.ts";
 import { NotSupportedError, WaggleError } from "../errors.ts";
@@ -24,7 +24,7 @@ import { fdById, objPin, progInfo } from "../syscall/bpf_object.ts";
 import { Fd } from "../syscall/fd.ts";
 import { exists, mkdir, openFile, rmdir, unlink } from "../syscall/files.ts";
 import { call, check } from "../syscall/libc.ts";
-import { attachAction, createLink, errnoOf } from "./attempt.ts";
+import { attachAction, createLink } from "./attempt.ts";
 import type { Device } from "./device.ts";
 import type { AttachableProgram } from "./types.ts";
 import { loadDispatcher, type LoadedDispatcher } from "./xdp_dispatcher_program.ts";
@@ -86,7 +86,7 @@ export function joinDispatcher(prog: AttachableProgram, device: Device, flags: n
       if (present !== undefined && present.components.length >= DISPATCHER_SLOTS) {
         throw new WaggleError(`Cannot ${action}: it has ${DISPATCHER_SLOTS} programs already`);
       }
-      const entries = [...(present?.components ?? []).map((component) => present_(prog, device, component)), fresh];
+      const entries = [...(present?.components ?? []).map((component) => entryOf(prog, device, component)), fresh];
       exchange(device, present, entries.sort(byOrder), present?.flags ?? flags, action);
     });
     return { programId: progInfo(program!.number).id, program: program! };
@@ -103,11 +103,11 @@ export function leaveDispatcher(prog: AttachableProgram, device: Device, program
     using present = readPresent(device, action, "others");
     if (present === undefined || !present.components.some((c) => c.programId === programId)) return;
     const rest = present.components.filter((component) => component.programId !== programId);
-    exchange(device, present, rest.map((component) => present_(prog, device, component)), present.flags, action);
+    exchange(device, present, rest.map((component) => entryOf(prog, device, component)), present.flags, action);
   });
 }
 
-function present_(prog: AttachableProgram, device: Device, component: OpenComponent): Entry {
+function entryOf(prog: AttachableProgram, device: Device, component: OpenComponent): Entry {
   return {
     ...component,
     attach: (dispatcher, slot) => {
@@ -142,13 +142,13 @@ function retry(action: string, attempt: () => void): void {
     try {
       return attempt();
     } catch (error) {
-      const raced = [EEXIST, EBUSY, EAGAIN, ENOENT].includes(errnoOf(error)) && error instanceof Raced;
-      if (!raced) throw error;
+      if (!(error instanceof Raced)) throw error;
       if (left === 0) throw new WaggleError(`Cannot ${action}: others keep changing it`, { cause: error.cause });
     }
   }
 }
 
+/** The device's program was changed while a new one was made. */
 class Raced extends WaggleError {}
 
 /** What is on the device; undefined if nothing. Throws unless it is a dispatcher; with "others" that is nothing too. */

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import * as w from "../../../mod.ts";
+import { attachProgram } from "../../../src/attach/registry.ts";
 import { WaggleError } from "../../../src/errors.ts";
 import { listNetPrograms } from "../../../src/kernel/net_programs.ts";
 import { kernelTest } from "../../support/harness.ts";
@@ -78,6 +79,30 @@ kernelTest("XDP programs share a device through a dispatcher, by their prioritie
     assertEquals([passes(), counts(), dispatched()], [true, [4, 5, 3], undefined]);
   });
   assertEquals(pinned(), before);
+});
+
+kernelTest("a dispatcher is made anew when somebody else was faster", { needs: NEEDS }, () => {
+  using ours = counting();
+  using faster = counting();
+  const { program } = ours.programs.xdp;
+  const { name, fd, type, expectedAttachType, sectionName, def, target, attachBtfId, object } = program;
+  inNamespace(() => {
+    let first: w.Link | undefined;
+    using link = attachProgram({
+      ...{ name, fd, type, expectedAttachType, sectionName, def, target, attachBtfId, object },
+      loadAsExtension(where) {
+        // After the list of programs was read, and before the dispatcher is put in place.
+        first = attach(faster, { runPriority: 60 });
+        return program.loadAsExtension(where);
+      },
+    }, { device: "lo", mode: "generic", mechanism: "dispatcher" });
+    assertEquals(dispatched(), [[50, ["pass"]], [60, ["pass"]]]);
+    sendUdp(PORT);
+    assertEquals([ours.globals.packets, faster.globals.packets], [1, 1]);
+    first?.close();
+    link.close();
+    assertEquals(dispatched(), undefined);
+  });
 });
 
 kernelTest("a program that is no dispatcher is left alone, and wrong options are told", { needs: NEEDS }, () => {
