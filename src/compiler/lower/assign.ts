@@ -26,16 +26,21 @@ export function lowerAssign(f: Lowering, expr: Assign, wanted: boolean): Val {
     const by = (): IntVal => toInt(f, f.rules.lower(f, value), value);
     return compound(f, target as Expr, op, by, expr, wanted ? "new" : "none");
   }
+  // As in JavaScript an index is evaluated before the value, which may change what it is made from.
+  const to = target.type === "Index" ? f.rules.place(f, target) : undefined;
   const val = f.rules.lower(f, value);
   f.at(expr);
-  return assignTo(f, target as Expr, val, value);
+  return to === undefined ? assignTo(f, target as Expr, val, value) : assignPlace(f, to, target as Expr, val, value);
 }
 
 /** Writes a value to whatever the target is; returns the value. */
 export function assignTo(f: Lowering, target: Expr, val: Val, node: Expr): Val {
   if (target.type === "Ident") return assignVariable(f, target, val, node);
   if (target.type === "Member" && assignField(f, target, val, node)) return val;
-  const to = f.rules.place(f, target);
+  return assignPlace(f, f.rules.place(f, target), target, val, node);
+}
+
+function assignPlace(f: Lowering, to: Val, target: Expr, val: Val, node: Expr): Val {
   if (to.k === "mem") {
     writeMemory(f, to, val, target, node);
     return val;

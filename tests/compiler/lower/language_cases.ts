@@ -624,6 +624,16 @@ export const CASES: readonly Case[] = [
     5010n,
   ),
   c(
+    "an index is evaluated before the value",
+    (_ctx, $) => {
+      $.table[$.n] = ++$.n;
+      return $.table[1] * 10 + $.table[2];
+    },
+    [],
+    20n,
+    { globals: { table: array(u32, 4), n: { layout: u32, initial: 1, constant: false } } },
+  ),
+  c(
     "compound assignment reads the old value first",
     (ctx) => {
       let x = ctx.arg0;

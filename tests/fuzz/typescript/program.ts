@@ -145,7 +145,7 @@ function reachable(used: ReadonlySet<string>, functions: Readonly<Record<string,
   const called = new Set(names.filter((name) => used.has(name)));
   for (const name of [...names].reverse()) {
     if (!called.has(name)) continue;
-    for (const other of names) if (new RegExp(`\\b${other}\\(`).test(functions[name]!)) called.add(other);
+    for (const other of names) if (new RegExp(`\\b${other}\\b`).test(functions[name]!)) called.add(other);
   }
   return called;
 }
