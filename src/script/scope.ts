@@ -82,10 +82,13 @@ export interface IteratorItems {
 
 /** Reading memory that is not the program's own. */
 export interface MemoryBuiltins {
-  /** A NUL-terminated string in the memory of the current process; empty if it cannot be read. */
-  userString(address: UserPointer): string;
-  /** A NUL-terminated string in kernel memory; empty if it cannot be read. */
-  kernelString(address: number): string;
+  /**
+   * A NUL-terminated string in the memory of the current process; empty if it cannot be read. As long as fits where it
+   * goes; `length` bytes with NUL, 64 unless given, where it is kept in a variable.
+   */
+  userString(address: UserPointer, length?: number): string;
+  /** A NUL-terminated string in kernel memory; see `userString`. */
+  kernelString(address: number, length?: number): string;
   /** A struct in the memory of the current process, by one of `types` or by the name of a kernel struct. */
   user<const T extends TypeArgument>(address: UserPointer, type: T): Named<T>;
   /** The same address, read as a kernel struct or as one of `types`: a cast. */
