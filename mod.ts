@@ -41,6 +41,7 @@ export type * from "./src/attach/types.ts";
 // Maps
 export { createMap, type CreateOptions } from "./src/maps/create.ts";
 export { type MapRef, openMap } from "./src/maps/open.ts";
+export { kernelTime } from "./src/kernel/clock.ts";
 export type { ReadOptions } from "./src/maps/events.ts";
 export { BpfMap, type UpdateOptions } from "./src/maps/map.ts";
 export { PerfBuffer, type PerfBufferOptions, type PerfStats } from "./src/maps/perf_buffer.ts";

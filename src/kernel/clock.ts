@@ -1,0 +1,18 @@
+/** From the kernel's clocks, which count nanoseconds since the machine started, to times of day. */
+import { boottimeNs, monotonicNs, realtimeNs } from "../syscall/process.ts";
+
+/**
+ * The time of a timestamp that a program took: `bpf_ktime_get_ns()` ("monotonic", the default, which stands still while
+ * the machine sleeps) or `bpf_ktime_get_boot_ns()` ("boottime"). Exact to a millisecond, as `Date` is; if the clock was
+ * set since, by today's setting.
+ *
+ * @example
+ * ```ts ignore
+ * // ignored: needs a running kernel
+ * for await (const event of ring) console.log(kernelTime(event.ts).toISOString(), event.comm);
+ * ```
+ */
+export function kernelTime(ns: bigint, clock: "monotonic" | "boottime" = "monotonic"): Date {
+  const now = clock === "monotonic" ? monotonicNs() : boottimeNs();
+  return new Date(Number((realtimeNs() - now + ns) / 1_000_000n));
+}
