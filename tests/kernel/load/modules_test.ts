@@ -16,12 +16,14 @@ function run(object: BpfObject, program: string): number {
   return object.program(program).testRun({ data: new Uint8Array(64) }).retval;
 }
 
-kernelTest("load() calls functions of two modules in one program", { needs: ["btf", "nat"] }, () => {
+kernelTest("load() calls functions of two modules in one program", { needs: ["btf", "kernel:6.12", "nat"] }, () => {
   using object = loadOnly("look_up", "translate");
   assertEquals([run(object, "look_up"), run(object, "translate")], [2, 77]);
 });
 
-kernelTest("load() finds a type for CO-RE that only a module has", { needs: ["btf", "veth", "modulebtf"] }, () => {
+kernelTest("load() finds a type for CO-RE that only a module has", {
+  needs: ["btf", "kernel:6.12", "veth", "modulebtf"],
+}, () => {
   using object = loadOnly("describe");
   assertEquals(run(object, "describe"), 1);
   const { btf } = moduleBtfs().find((m) => m.name === "veth")!;
@@ -32,7 +34,7 @@ kernelTest("load() finds a type for CO-RE that only a module has", { needs: ["bt
   assertEquals(object.globals["exists"], 1);
 });
 
-kernelTest("load() traces a function of a module", { needs: ["fentry", "kernel:5.11", "veth"] }, () => {
+kernelTest("load() traces a function of a module", { needs: ["fentry", "kernel:6.12", "veth"] }, () => {
   using object = loadOnly("trace_module");
   object.attach();
   const script = "ip link add a type veth peer name b && ip link set b up && ip link set a up && " +
@@ -42,7 +44,9 @@ kernelTest("load() traces a function of a module", { needs: ["fentry", "kernel:5
 });
 
 const dump = buildDump();
-kernelTest("load() makes of module functions and types what libbpf makes", { needs: ["btf", "nat", "veth"] }, () => {
+kernelTest("load() makes of module functions and types what libbpf makes", {
+  needs: ["btf", "kernel:6.12", "nat", "veth"],
+}, () => {
   if (dump === undefined) return console.log("note: not compared: there is no C compiler or no libbpf");
   const { differences, bothLoad } = compareObject(dump, PATH);
   assertEquals(differences, []);
