@@ -45,7 +45,7 @@ const TESTS: readonly (readonly [section: RegExp, tests: RegExp])[] = [
   [/^lwt_xmit/, /^a lwt_xmit program/],
   [/^lwt_seg6local/, /^a lwt_seg6local program/],
   [/^lirc/, /^a lirc_mode2 program runs/],
-  [/^struct_ops/, /^(struct_ops register while they are attached|a sched_ext scheduler|a queueing discipline)/],
+  [/^struct_ops/, /^(struct_ops register while they are attached|a sched_ext scheduler)/],
   [/^syscall/, /^testRun\(\) runs programs of syscall/],
 ];
 

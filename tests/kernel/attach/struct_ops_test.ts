@@ -1,12 +1,9 @@
-/** Interfaces of the kernel besides TCP's congestion control (tests/kernel/load): the scheduler, queueing disciplines. */
+/** Interfaces of the kernel besides TCP's congestion control (tests/kernel/load): the scheduler. */
 import { assert, assertEquals } from "@std/assert";
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { load } from "../../../src/script/open.ts";
 import { kernelTest } from "../../support/harness.ts";
-import { inNamespace, received, sendUdp, udpSocket } from "./net.ts";
-
-const PORT = 9;
 
 kernelTest("a sched_ext scheduler runs the tasks of the machine while it is attached", {
   needs: ["btf", "config:SCHED_CLASS_EXT"],
@@ -23,24 +20,4 @@ kernelTest("a sched_ext scheduler runs the tasks of the machine while it is atta
   // The kernel disables a scheduler in a task of its own.
   for (let i = 0; i < 1000 && existsSync("/sys/kernel/sched_ext/root"); i++) spawnSync("true");
   assertEquals(state(), "disabled");
-});
-
-kernelTest("a queueing discipline drops packets while it is on a device", {
-  needs: ["btf", "config:NET_SCH_BPF", "tool:tc"],
-}, () => {
-  using bpf = load(new URL("../../data/qdisc.bpf.o", import.meta.url));
-  bpf.attach();
-  inNamespace(() => {
-    const tc = (...args: readonly string[]) => {
-      const { status, stderr } = spawnSync("tc", ["qdisc", ...args], { encoding: "utf8" });
-      assertEquals(status, 0, stderr);
-    };
-    using socket = udpSocket(PORT);
-    const passes = () => (sendUdp(PORT), received(socket));
-    assertEquals([passes(), bpf.globals["drops"]], [true, 0n]);
-    tc("add", "dev", "lo", "root", "waggle_drop");
-    assertEquals([passes(), bpf.globals["drops"]], [false, 1n]);
-    tc("del", "dev", "lo", "root");
-    assertEquals([passes(), bpf.globals["drops"]], [true, 1n]);
-  });
 });
