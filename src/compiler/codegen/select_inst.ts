@@ -53,9 +53,9 @@ function lower(ctx: SelectContext, inst: Inst): void {
       if (extendsLoad(ctx, inst)) return;
       return signExtend(ctx, inst.size, ctx.vreg(inst), ctx.register(args[0]!));
     case "bound": {
-      const bound = ctx.new("bound");
-      const cond = ctx.options.cpu === 1 ? "ugt" : "ult";
-      Object.assign(bound, { dst: ctx.vreg(inst), a: ctx.register(args[0]!), imm: inst.size, cond });
+      // A constant is put into a register first, by an instruction of its own.
+      const [dst, a] = [ctx.vreg(inst), ctx.register(args[0]!)];
+      Object.assign(ctx.new("bound"), { dst, a, imm: inst.size, cond: ctx.options.cpu === 1 ? "ugt" : "ult" });
       return;
     }
     case "bswap":
