@@ -37,9 +37,10 @@ kernelTest("load() finds a type for CO-RE that only a module has", {
 kernelTest("load() traces a function of a module", { needs: ["fentry", "kernel:6.12", "veth"] }, () => {
   using object = loadOnly("trace_module");
   object.attach();
-  const script = "ip link add a type veth peer name b && ip link set b up && ip link set a up && " +
-    "ip address add 192.0.2.1/24 dev a && (ping -c 1 -W 1 192.0.2.2 || true) && sleep 2";
-  assertEquals(spawnSync("unshare", ["-n", "sh", "-c", script]).status, 0);
+  const script = "ip link add left type veth peer name right && ip link set right up && " +
+    "ip link set left up && ip address add 192.0.2.1/24 dev left && (ping -c 1 -W 1 192.0.2.2 || true) && sleep 2";
+  const { status, stderr } = spawnSync("unshare", ["-n", "sh", "-c", script], { encoding: "utf8" });
+  assertEquals(status, 0, stderr);
   assert(Number(object.globals["sent"]) > 0, "no packet went through veth_xmit");
 });
 
