@@ -160,7 +160,7 @@ export function supportPage(): string {
 
 On which kernels a test attached a program, caused the event and saw its effect. Empty: the kernel is older than the
 hook. \`-\`: that kernel, as Debian builds it for clouds and as the guest of the tests runs it, lacks what the test needs
-(an option, a module, a device). Names that differ only in being allowed to sleep, or in an option, share their tests.
+(an option, a module, a device), or no run of the test there is recorded. Names that differ only in being allowed to sleep, or in an option, share their tests.
 No kernel of Debian has \`lirc_mode2\`: CONFIG_BPF_LIRC_MODE2 needs RC_CORE built in. Its calls are tested without one.
 
 ${table(["Section", ...kernels], rows)}
