@@ -10,8 +10,8 @@ interface Exception {
 
 const EXCEPTIONS: readonly Exception[] = [
   {
-    file: /\/struct_ops\.o$/,
-    difference: /^map \d: \{"name":"waggle_(link|map)"/,
+    file: /\/(struct_ops|sched_ext\.bpf)\.o$/,
+    difference: /^map \d: \{"name":"(waggle_(link|map)|scheduler)"/,
     reason: "libbpf before 1.2 (Debian 12 has 1.1) skips sections called .struct_ops.link",
   },
   {
