@@ -13,6 +13,17 @@ import { boottimeNs, monotonicNs, realtimeNs } from "../syscall/process.ts";
  * ```
  */
 export function kernelTime(ns: bigint, clock: "monotonic" | "boottime" = "monotonic"): Date {
-  const now = clock === "monotonic" ? monotonicNs() : boottimeNs();
-  return new Date(Number((realtimeNs() - now + ns) / 1_000_000n));
+  const read = clock === "monotonic" ? monotonicNs : boottimeNs;
+  return new Date(Number((sinceEpoch(read) + ns) / 1_000_000n));
+}
+
+/** The time of day at which the clock was 0: of a few tries the one that the scheduler interrupted least. */
+function sinceEpoch(read: () => bigint): bigint {
+  let best = { spread: 1n << 62n, epoch: 0n };
+  for (let tries = 0; tries < 3; tries++) {
+    const [before, day, after] = [read(), realtimeNs(), read()];
+    const spread = after - before;
+    if (spread < best.spread) best = { spread, epoch: day - before - spread / 2n };
+  }
+  return best.epoch;
 }
