@@ -22,13 +22,13 @@ function compareFolders(folders: readonly string[], dump: string): { files: numb
   return { files: files.length, loaded };
 }
 
-/** Objects that Debian packages ship; undefined where apt cannot fetch them. */
-function packagedObjects(): string | undefined {
+/** Objects that Debian packages ship, or why they could not be fetched. */
+function packagedObjects(): string | Error {
   try {
     const script = fileURLToPath(new URL("./packages", import.meta.url));
-    return `${execFileSync(script, { stdio: ["ignore", "pipe", "ignore"] }).toString().trim()}/`;
-  } catch {
-    return undefined;
+    return `${execFileSync(script, { stdio: ["ignore", "pipe", "pipe"] }).toString().trim()}/`;
+  } catch (error) {
+    return error as Error;
   }
 }
 
@@ -44,8 +44,9 @@ if (dump === undefined) {
   });
 
   const packaged = packagedObjects();
-  if (packaged === undefined) skippedTest("objects of Debian packages load as with libbpf", "needs apt and its mirror");
-  else {
+  if (typeof packaged !== "string") {
+    skippedTest("objects of Debian packages load as with libbpf", `needs apt and its mirror: ${packaged.message}`);
+  } else {
     kernelTest("objects of Debian packages load as with libbpf", { needs: ["btf"] }, () => {
       const { files, loaded } = compareFolders([packaged], dump);
       assert(files >= 20 && loaded >= 10, `only ${loaded} programs of ${files} objects were loaded`);
